@@ -1,0 +1,1 @@
+//! Settings and board files, parsed into checked types; an unknown key is an error that names it.

@@ -1,0 +1,1 @@
+//! One call's life; owns str0m::Rtc.

@@ -1,0 +1,1 @@
+//! Keys: passphrase to master, master to everything else.

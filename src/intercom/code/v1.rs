@@ -1,0 +1,1 @@
+//! Codes v1: the original browser app's.

@@ -1,0 +1,1 @@
+//! The serial language: bytes in, lines and commands out.

@@ -1,0 +1,1 @@
+//! Button levels to presses and holds.

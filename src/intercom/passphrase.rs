@@ -1,0 +1,1 @@
+//! Passphrases: made, normalised, judged.

@@ -1,0 +1,1 @@
+//! Where we can be reached: host addresses, STUN.

@@ -1,0 +1,1 @@
+//! A session description: codes and SDP <-> str0m.

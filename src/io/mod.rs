@@ -1,0 +1,1 @@
+//! The shell: one mio loop and every side effect. It decides nothing.

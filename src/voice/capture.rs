@@ -1,0 +1,1 @@
+//! Microphone frames in, Opus packets out.

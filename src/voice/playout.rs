@@ -1,0 +1,1 @@
+//! Opus packets in, in any order; an unbroken row of frames out.
