@@ -1,1 +1,405 @@
-//! A session description: codes and SDP <-> str0m.
+//! A session description: what one end must know of the other, however it travelled.
+//!
+//! Codes v2 carry it in binary and stand for one fixed session; codes v1 carry it as SDP (RFC 8866, RFC 8829).
+//! Both become the same [`Description`], so that one piece of code builds the `Rtc` whichever way the call was
+//! made, and can build it again from the same parts hours later.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use super::code::seal::IceCredentials;
+use super::code::v2::{Browser, Candidate, CandidateKind, Contents};
+
+/// Payload type of Opus in sessions that we describe.
+pub const OPUS_PT: u8 = 111;
+/// Payload type of RED (RFC 2198) in sessions that v2 stands for.
+pub const RED_PT: u8 = 63;
+/// Header extension id of the MID (RFC 9143 §15) in sessions that we describe.
+pub const MID_EXT: u8 = 4;
+/// As many candidates as are ever read from one description.
+const MAX_CANDIDATES: usize = 30;
+
+/// Who made the offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Controls ICE (RFC 8445 §6.1.1).
+    Offerer,
+    /// Is the DTLS client, unless a v1 offer says otherwise.
+    Answerer,
+}
+
+/// The DTLS role that a description asks for (RFC 8842).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setup {
+    /// Either.
+    ActPass,
+    /// DTLS client.
+    Active,
+    /// DTLS server.
+    Passive,
+}
+
+/// One m-line that we speak, by its mid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// Opus.
+    Audio(String),
+    /// SCTP over DTLS.
+    Data(String),
+}
+
+/// One end of a session, ours or the peer's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// ufrag and pwd.
+    pub ice: IceCredentials,
+    /// SHA-256 of the DTLS certificate.
+    pub fingerprint: [u8; 32],
+    /// DTLS role.
+    pub setup: Setup,
+    /// m-lines in their order, at most one of each kind.
+    pub media: Vec<Media>,
+    /// Opus payload type.
+    pub opus_pt: u8,
+    /// RED payload type, if RED may be sent.
+    pub red_pt: Option<u8>,
+    /// Header extension id of the MID, 1–14.
+    pub mid_ext: Option<u8>,
+    /// The announced SSRC of its audio; in v2 none is announced.
+    pub ssrc: Option<u32>,
+    /// Where it can be reached, best first.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Description {
+    /// The fixed session of a v2 code.
+    pub fn from_v2(ice: IceCredentials, contents: &Contents) -> Self {
+        let browser = contents.browser.as_ref();
+        Self {
+            ice,
+            fingerprint: contents.fingerprint,
+            setup: Setup::ActPass,
+            media: default_media(),
+            opus_pt: browser.map_or(OPUS_PT, |b: &Browser| b.opus_pt),
+            red_pt: browser.map_or(Some(RED_PT), |b| b.red_pt),
+            mid_ext: Some(browser.map_or(MID_EXT, |b| b.mid_ext)),
+            ssrc: None,
+            candidates: contents.candidates.iter().copied().collect(),
+        }
+    }
+
+    /// The mid of the audio m-line.
+    pub fn audio_mid(&self) -> Option<&str> {
+        self.media.iter().find_map(|m| match m {
+            Media::Audio(mid) => Some(mid.as_str()),
+            Media::Data(_) => None,
+        })
+    }
+
+    /// Whether there is a data channel.
+    pub fn has_data(&self) -> bool {
+        self.media.iter().any(|m| matches!(m, Media::Data(_)))
+    }
+
+    /// Reads the SDP of a v1 code: the first audio m-line with Opus, and the data m-line.
+    ///
+    /// # Errors
+    /// What is missing or not spoken here, in words for the owner.
+    pub fn from_sdp(sdp: &str) -> Result<Self, String> {
+        Parser::default().parse(sdp)
+    }
+
+    /// The SDP of our own end, as a browser takes it.
+    pub fn to_sdp(&self, session_id: u64) -> String {
+        let mids: Vec<&str> = self.media.iter().map(Media::mid).collect();
+        let mut s = format!(
+            "v=0\r\no=- {session_id} 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\na=msid-semantic: WMS sotto\r\n",
+            mids.join(" ")
+        );
+        for media in &self.media {
+            self.write_media(&mut s, media)
+                .expect("writing to a String cannot fail");
+        }
+        s
+    }
+
+    fn write_media(&self, s: &mut String, media: &Media) -> std::fmt::Result {
+        let pt = self.opus_pt;
+        match media {
+            Media::Audio(_) => write!(s, "m=audio 9 UDP/TLS/RTP/SAVPF {pt}\r\n")?,
+            Media::Data(_) => write!(s, "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n")?,
+        }
+        write!(s, "c=IN IP4 0.0.0.0\r\n")?;
+        for (i, c) in self.candidates.iter().enumerate() {
+            let (typ, preference) = match c.kind {
+                CandidateKind::Host => ("host", 126u32),
+                CandidateKind::ServerReflexive => ("srflx raddr 0.0.0.0 rport 0", 100),
+            };
+            // RFC 8445 §5.1.2.1, component 1.
+            let priority = (preference << 24) | ((65_535 - i as u32) << 8) | 255;
+            write!(
+                s,
+                "a=candidate:{} 1 udp {priority} {} {} typ {typ}\r\n",
+                i + 1,
+                c.addr.ip(),
+                c.addr.port()
+            )?;
+        }
+        write!(
+            s,
+            "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n",
+            self.ice.ufrag, self.ice.pwd
+        )?;
+        let fingerprint: Vec<String> = self
+            .fingerprint
+            .iter()
+            .map(|b| format!("{b:02X}"))
+            .collect();
+        let setup = match self.setup {
+            Setup::ActPass => "actpass",
+            Setup::Active => "active",
+            Setup::Passive => "passive",
+        };
+        write!(
+            s,
+            "a=fingerprint:sha-256 {}\r\na=setup:{setup}\r\na=mid:{}\r\n",
+            fingerprint.join(":"),
+            media.mid()
+        )?;
+        match media {
+            Media::Audio(_) => {
+                if let Some(id) = self.mid_ext {
+                    write!(s, "a=extmap:{id} {MID_URI}\r\n")?;
+                }
+                write!(
+                    s,
+                    "a=sendrecv\r\na=msid:sotto voice\r\na=rtcp-mux\r\na=rtpmap:{pt} opus/48000/2\r\na=fmtp:{pt} minptime=10;useinbandfec=1\r\n"
+                )?;
+                if let Some(ssrc) = self.ssrc {
+                    write!(
+                        s,
+                        "a=ssrc:{ssrc} cname:sotto\r\na=ssrc:{ssrc} msid:sotto voice\r\n"
+                    )?;
+                }
+            }
+            Media::Data(_) => write!(s, "a=sctp-port:5000\r\na=max-message-size:65536\r\n")?,
+        }
+        Ok(())
+    }
+}
+
+/// The m-lines of every session that we describe ourselves.
+pub fn default_media() -> Vec<Media> {
+    vec![Media::Audio("0".into()), Media::Data("1".into())]
+}
+
+const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+
+impl Media {
+    fn mid(&self) -> &str {
+        match self {
+            Self::Audio(mid) | Self::Data(mid) => mid,
+        }
+    }
+}
+
+/// What one SDP section is about.
+#[derive(Clone, Copy, PartialEq)]
+enum Section {
+    Session,
+    Audio,
+    Data,
+}
+
+struct Parser {
+    section: Section,
+    media: Vec<Media>,
+    ufrag: Option<String>,
+    pwd: Option<String>,
+    fingerprint: Option<[u8; 32]>,
+    setup: Setup,
+    opus_pt: Option<u8>,
+    red_pt: Option<u8>,
+    mid_ext: Option<u8>,
+    ssrc: Option<u32>,
+    candidates: Vec<Candidate>,
+}
+
+impl Default for Parser {
+    fn default() -> Self {
+        Self {
+            section: Section::Session,
+            media: Vec::new(),
+            ufrag: None,
+            pwd: None,
+            fingerprint: None,
+            setup: Setup::ActPass,
+            opus_pt: None,
+            red_pt: None,
+            mid_ext: None,
+            ssrc: None,
+            candidates: Vec::new(),
+        }
+    }
+}
+
+impl Parser {
+    fn parse(mut self, sdp: &str) -> Result<Description, String> {
+        for line in sdp.lines() {
+            let line = line.trim_end();
+            if let Some(m) = line.strip_prefix("m=") {
+                self.media_line(m)?;
+            } else if let Some(a) = line.strip_prefix("a=") {
+                let (name, value) = a.split_once(':').unwrap_or((a, ""));
+                self.attribute(name, value);
+            }
+        }
+        let missing = |what: &str| {
+            format!("The session in this code has no {what}; make a new one at the other end.")
+        };
+        if !self.media.iter().any(|m| matches!(m, Media::Audio(_))) {
+            return Err(missing("audio"));
+        }
+        Ok(Description {
+            ice: IceCredentials {
+                ufrag: self.ufrag.ok_or_else(|| missing("ice-ufrag"))?,
+                pwd: self.pwd.ok_or_else(|| missing("ice-pwd"))?,
+            },
+            fingerprint: self
+                .fingerprint
+                .ok_or_else(|| missing("SHA-256 fingerprint"))?,
+            setup: self.setup,
+            media: self.media,
+            opus_pt: self.opus_pt.ok_or_else(|| missing("Opus"))?,
+            red_pt: self.red_pt,
+            mid_ext: self.mid_ext,
+            ssrc: self.ssrc,
+            candidates: self.candidates,
+        })
+    }
+
+    fn media_line(&mut self, m: &str) -> Result<(), String> {
+        let kind = m.split(' ').next().unwrap_or_default();
+        let position = self.media.len().to_string();
+        let (section, media) = match kind {
+            "audio" => (Section::Audio, Media::Audio(position)),
+            "application" => (Section::Data, Media::Data(position)),
+            _ => {
+                return Err("This code asks for more than voice, and sotto only does voice.".into());
+            }
+        };
+        if self
+            .media
+            .iter()
+            .any(|m| std::mem::discriminant(m) == std::mem::discriminant(&media))
+        {
+            return Err(format!(
+                "This code asks for {kind} twice, and sotto does it once."
+            ));
+        }
+        self.section = section;
+        self.media.push(media);
+        Ok(())
+    }
+
+    fn attribute(&mut self, name: &str, value: &str) {
+        match name {
+            "ice-ufrag" if ice_text(value, 4, 256) => self.ufrag = Some(value.into()),
+            "ice-pwd" if ice_text(value, 22, 256) => self.pwd = Some(value.into()),
+            "fingerprint" => self.fingerprint = parse_fingerprint(value).or(self.fingerprint),
+            "setup" => match value {
+                "active" => self.setup = Setup::Active,
+                "passive" => self.setup = Setup::Passive,
+                _ => {}
+            },
+            // RFC 8843 lets a mid be any token; str0m holds 16 characters.
+            "mid"
+                if value.len() <= 16
+                    && !value.is_empty()
+                    && value.bytes().all(|b| b.is_ascii_graphic()) =>
+            {
+                match self.media.last_mut() {
+                    Some(Media::Audio(mid) | Media::Data(mid)) => *mid = value.into(),
+                    None => {}
+                }
+            }
+            "candidate" if self.candidates.len() < MAX_CANDIDATES => {
+                if let Some(c) = parse_candidate(value)
+                    && !self.candidates.contains(&c)
+                {
+                    self.candidates.push(c);
+                }
+            }
+            _ if self.section == Section::Audio => self.audio_attribute(name, value),
+            _ => {}
+        }
+    }
+
+    fn audio_attribute(&mut self, name: &str, value: &str) {
+        match name {
+            "rtpmap" => {
+                let Some((pt, codec)) = value.split_once(' ') else {
+                    return;
+                };
+                let Some(pt) = pt.parse().ok().filter(|pt| *pt < 128) else {
+                    return;
+                };
+                let codec = codec.to_ascii_lowercase();
+                if codec.starts_with("opus/48000") {
+                    self.opus_pt.get_or_insert(pt);
+                } else if codec.starts_with("red/48000") {
+                    self.red_pt.get_or_insert(pt);
+                }
+            }
+            "extmap" => {
+                if let Some((id, MID_URI)) = value.split_once(' ') {
+                    self.mid_ext = id.parse().ok().filter(|id| (1..=14).contains(id));
+                }
+            }
+            "ssrc" => {
+                let ssrc = value.split(' ').next().and_then(|s| s.parse().ok());
+                self.ssrc = self.ssrc.or(ssrc);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `s` is of ice-chars (RFC 8839 §5.4) and of a legal length.
+fn ice_text(s: &str, least: usize, most: usize) -> bool {
+    (least..=most).contains(&s.len())
+        && s.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+}
+
+fn parse_fingerprint(value: &str) -> Option<[u8; 32]> {
+    let (hash, hex) = value.split_once(' ')?;
+    if !hash.eq_ignore_ascii_case("sha-256") {
+        return None;
+    }
+    let mut out = [0; 32];
+    let mut parts = hex.trim().split(':');
+    for byte in &mut out {
+        *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
+    }
+    parts.next().is_none().then_some(out)
+}
+
+/// A UDP candidate with an address in numbers; `.local` names and TCP are none.
+fn parse_candidate(value: &str) -> Option<Candidate> {
+    let mut parts = value.split_ascii_whitespace().skip(1);
+    let component = parts.next()?;
+    let transport = parts.next()?;
+    let address = parts.nth(1)?.parse().ok()?;
+    let port: u16 = parts.next()?.parse().ok()?;
+    let kind = match (parts.next()?, parts.next()?) {
+        ("typ", "host") => CandidateKind::Host,
+        ("typ", "srflx" | "prflx" | "relay") => CandidateKind::ServerReflexive,
+        _ => return None,
+    };
+    let usable = component == "1" && transport.eq_ignore_ascii_case("udp") && port != 0;
+    usable.then_some(Candidate {
+        kind,
+        addr: SocketAddr::new(address, port),
+    })
+}

@@ -1,0 +1,83 @@
+//! `status` and `stats`: one line of JSON each, and the quality bars.
+
+use serde_json::{Value, json};
+
+use super::Intercom;
+use super::call::Phase;
+use super::console::Mode;
+use super::talk::Talk;
+
+/// What is counted from start to end, over all calls.
+#[derive(Default)]
+pub struct Counters {
+    /// UDP datagrams that came in, whoever sent them.
+    pub datagrams_received: u64,
+    /// UDP datagrams sent.
+    pub datagrams_sent: u64,
+}
+
+/// The line of `status`: where things stand now.
+///
+/// `state`, `peer` and `path` (addresses, in a call), `words`, `secure`, `rtt_ms`, `loss` (share of ours that the
+/// peer misses, 0 to 1), `jitter_ms` (at the peer), `sent_dbfs` and `heard_dbfs` (-96 to 0), `hears_you`, `mode`,
+/// `muted`, `volume`, `uptime` (s).
+pub fn status(i: &Intercom) -> String {
+    let state = match i.call.phase() {
+        Phase::Idle if i.call.has_passphrase() => "ready",
+        Phase::Idle => "no passphrase",
+        Phase::Preparing => "preparing",
+        Phase::OfferWaiting(..) => "offer waiting",
+        Phase::AnswerWaiting(..) => "answer waiting",
+        Phase::Connecting(_) => "connecting",
+        Phase::InCall => "in call",
+    };
+    let talk = i.call.talk();
+    let report = talk.and_then(|t| t.report(i.now));
+    let path = talk.and_then(Talk::path);
+    json!({
+        "state": state,
+        "peer": path.map(|p| p.1.to_string()),
+        "path": path.map(|p| format!("{} -> {}", p.0, p.1)),
+        "words": talk.and_then(Talk::words),
+        "secure": talk.is_some_and(Talk::is_secure),
+        "rtt_ms": report.and_then(|r| r.rtt).map(|r| r.as_millis() as u64),
+        "loss": report.map(|r| f64::from((r.loss * 1000.0).round()) / 1000.0),
+        "jitter_ms": report.map(|r| r.jitter_ms),
+        "sent_dbfs": talk.map(|t| t.capture().level_dbfs()),
+        "heard_dbfs": talk.map(|t| t.playout().level_dbfs()),
+        "hears_you": talk.is_some_and(|t| t.hears_us(i.now)),
+        "mode": if i.setup.mode == Mode::Open { "open" } else { "ptt" },
+        "muted": i.muted,
+        "volume": i.setup.volume,
+        "uptime": (i.now - i.started).as_secs(),
+    })
+    .to_string()
+}
+
+/// The line of `stats`: counters since start, and those of the call at hand.
+///
+/// `datagrams_received`, `datagrams_sent` (UDP, all calls); `packets_sent` (voice, this call); `playout`: the
+/// jitter buffer's counters, as [`crate::voice::playout::PlayoutStats`] documents them.
+pub fn stats(i: &Intercom) -> String {
+    let talk = i.call.talk();
+    json!({
+        "datagrams_received": i.counters.datagrams_received,
+        "datagrams_sent": i.counters.datagrams_sent,
+        "packets_sent": talk.map(Talk::packets_sent),
+        "playout": talk.map_or(Value::Null, |t| serde_json::to_value(t.playout().stats()).unwrap_or_default()),
+    })
+    .to_string()
+}
+
+/// How well we hear the peer, 0 to 4: by the share of the last seconds that had to be concealed.
+pub fn bars(talk: &Talk) -> u8 {
+    if talk.lost().is_some() {
+        return 0;
+    }
+    match talk.playout().concealed_percent() {
+        0..=1 => 4,
+        2..=5 => 3,
+        6..=15 => 2,
+        _ => 1,
+    }
+}

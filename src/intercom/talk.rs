@@ -1,0 +1,364 @@
+//! The conversation: voice both ways, the words, and whether the other end is still there.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::link::{Link, LinkEvent};
+use super::paths::{Paths, Transmit};
+use super::verify::{Message, Verify};
+use crate::voice::capture::Capture;
+use crate::voice::frame::Frame;
+use crate::voice::playout::Playout;
+
+/// How long the peer's commitment may take.
+const VERIFY: Duration = Duration::from_secs(10);
+/// Silence of every authenticated kind that counts as lost.
+const LOST: Duration = Duration::from_secs(15);
+/// How long a lost peer is looked for.
+const SEARCH: Duration = Duration::from_secs(60);
+/// Between two new checks of every path while it is.
+const RETRY: Duration = Duration::from_secs(2);
+/// A receiver report older than this says nothing of now.
+const REPORT_AGE: Duration = Duration::from_secs(6);
+
+/// What the owner is told.
+#[derive(Debug, PartialEq)]
+pub enum TalkEvent {
+    /// The words to compare.
+    Words([&'static str; 3]),
+    /// The peer's receiver reports say that our voice arrives.
+    HearsYou,
+    /// A line of note.
+    Note(&'static str),
+}
+
+/// Why it is over.
+#[derive(Debug, PartialEq)]
+pub enum Ended {
+    /// They hung up, or closed the connection.
+    ByPeer,
+    /// Nothing came for 75 s.
+    Lost,
+    /// The commitments do not prove that nobody is between us.
+    NotVerified(&'static str),
+}
+
+/// What the peer's last receiver report said of our voice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    at: Instant,
+    /// Share lost since the report before, 0 to 1.
+    pub loss: f32,
+    /// Interarrival jitter there, ms.
+    pub jitter_ms: u32,
+    /// Round trip.
+    pub rtt: Option<Duration>,
+}
+
+/// A call with voice.
+pub struct Talk {
+    link: Link,
+    since: Instant,
+    verify: Option<Verify>,
+    verify_by: Instant,
+    commit_sent: bool,
+    words: Option<[&'static str; 3]>,
+    secure: bool,
+    capture: Capture,
+    playout: Playout,
+    /// Where our RTP timestamps begin.
+    timestamp: u32,
+    first_sequence: u64,
+    report: Option<Report>,
+    said_hears: bool,
+    lost: Option<Instant>,
+    retry: Instant,
+    early: Vec<LinkEvent>,
+    peer_hung_up: bool,
+}
+
+impl Talk {
+    /// Voice over a link that just connected. `verify`: the words of a v2 call.
+    pub fn new(
+        now: Instant,
+        link: Link,
+        verify: Option<Verify>,
+        timestamp: u32,
+    ) -> Result<Self, opus::Error> {
+        Ok(Self {
+            first_sequence: link.next_sequence(),
+            link,
+            since: now,
+            verify,
+            verify_by: now + VERIFY,
+            commit_sent: false,
+            words: None,
+            secure: false,
+            capture: Capture::new()?,
+            playout: Playout::new()?,
+            timestamp,
+            report: None,
+            said_hears: false,
+            lost: None,
+            retry: now,
+            early: Vec::new(),
+            peer_hung_up: false,
+        })
+    }
+
+    /// Events that the link gave together with its connection, to be handled at the next drain.
+    pub fn take_early(&mut self, events: Vec<LinkEvent>) {
+        self.early = events;
+    }
+
+    /// The words, once both ends revealed.
+    pub fn words(&self) -> Option<[&'static str; 3]> {
+        self.words
+    }
+
+    /// The owner says that the words are the same.
+    pub fn set_secure(&mut self) {
+        self.secure = true;
+    }
+
+    /// Whether the owner said so.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// When it connected.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Whether this is a call without words.
+    pub fn is_v1(&self) -> bool {
+        self.verify.is_none()
+    }
+
+    /// Since when nothing authenticated came, once that is too long.
+    pub fn lost(&self) -> Option<Instant> {
+        self.lost
+    }
+
+    /// The last receiver report, if it is recent.
+    pub fn report(&self, now: Instant) -> Option<Report> {
+        self.report.filter(|r| now < r.at + REPORT_AGE)
+    }
+
+    /// The peer's reports say that our voice arrives now.
+    pub fn hears_us(&self, now: Instant) -> bool {
+        self.said_hears && self.report(now).is_some_and(|r| r.loss < 1.0)
+    }
+
+    /// The microphone side.
+    pub fn capture(&self) -> &Capture {
+        &self.capture
+    }
+
+    /// The speaker side.
+    pub fn playout(&self) -> &Playout {
+        &self.playout
+    }
+
+    /// The speaker side, to pull from.
+    pub fn playout_mut(&mut self) -> &mut Playout {
+        &mut self.playout
+    }
+
+    /// Our socket and the peer's address.
+    pub fn path(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.link.path()
+    }
+
+    /// Voice packets sent.
+    pub fn packets_sent(&self) -> u64 {
+        self.link.next_sequence() - self.first_sequence
+    }
+
+    /// Sockets or addresses changed.
+    pub fn set_paths(&mut self, paths: &Paths) {
+        self.link.set_paths(paths);
+    }
+
+    /// A datagram came in.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        destination: SocketAddr,
+        data: &[u8],
+    ) {
+        self.link.handle_datagram(now, source, destination, data);
+    }
+
+    /// 10 ms from the microphone; sent when a packet is full.
+    pub fn handle_capture(&mut self, now: Instant, frame: &Frame, open: bool) {
+        if let Some(packet) = self.capture.push(frame, open) {
+            let timestamp = self.timestamp.wrapping_add(packet.timestamp);
+            self.link
+                .send_voice(now, timestamp, packet.marker, packet.payload);
+        }
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.link.poll_timeout() <= now {
+            self.link.handle_timeout(now);
+        }
+        if self.lost.is_some() && now >= self.retry {
+            self.link.retry();
+            self.link.handle_timeout(now);
+            self.retry = now + RETRY;
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Instant {
+        let silence = match self.lost {
+            None => self.link.last_authenticated() + LOST,
+            Some(lost) => self.retry.min(lost + SEARCH),
+        };
+        let verify = (self.words.is_none() && self.verify.is_some()).then_some(self.verify_by);
+        self.link
+            .poll_timeout()
+            .min(silence)
+            .min(verify.unwrap_or(silence))
+    }
+
+    /// Everything that came of the inputs so far; and why it is over, if it is.
+    pub fn drain(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<Transmit>,
+        events: &mut Vec<TalkEvent>,
+    ) -> Option<Ended> {
+        let mut link_events = std::mem::take(&mut self.early);
+        loop {
+            self.link.drain(now, out, &mut link_events);
+            if link_events.is_empty() {
+                break;
+            }
+            for event in link_events.drain(..) {
+                if let Some(ended) = self.handle_link(now, event, events) {
+                    return Some(ended);
+                }
+            }
+        }
+
+        if self.words.is_none() && self.verify.is_some() && now >= self.verify_by {
+            return Some(Ended::NotVerified(
+                "the other end never proved who it is; make new codes and try again",
+            ));
+        }
+        self.watch_silence(now, events)
+    }
+
+    /// Our last words: the link, and whether to wait for the peer to close it.
+    pub fn into_goodbye(mut self) -> (Link, bool) {
+        let told = !self.peer_hung_up && self.link.send_message(&Message::HangUp.emit());
+        (self.link, told)
+    }
+
+    fn handle_link(
+        &mut self,
+        now: Instant,
+        event: LinkEvent,
+        events: &mut Vec<TalkEvent>,
+    ) -> Option<Ended> {
+        match event {
+            LinkEvent::Connected => {}
+            LinkEvent::ChannelOpen => self.commit(),
+            LinkEvent::ChannelData(data) => return self.handle_message(&data, events),
+            LinkEvent::Voice {
+                sequence,
+                timestamp,
+                payload,
+            } => self.playout.insert(now, sequence, timestamp, &payload),
+            LinkEvent::Report {
+                loss,
+                jitter_ms,
+                rtt,
+                highest,
+            } => {
+                self.report = Some(Report {
+                    at: now,
+                    loss,
+                    jitter_ms,
+                    rtt,
+                });
+                self.capture
+                    .set_expected_loss((loss * 100.0).clamp(0.0, 100.0) as u8);
+                if !self.said_hears && highest >= self.first_sequence && loss < 1.0 {
+                    self.said_hears = true;
+                    events.push(TalkEvent::HearsYou);
+                }
+            }
+            LinkEvent::Closed => {
+                self.peer_hung_up = true;
+                return Some(Ended::ByPeer);
+            }
+        }
+        None
+    }
+
+    fn commit(&mut self) {
+        if let Some(verify) = self.verify.as_ref().filter(|_| !self.commit_sent) {
+            self.commit_sent = self.link.send_message(&verify.first().emit());
+        }
+    }
+
+    fn handle_message(&mut self, data: &[u8], events: &mut Vec<TalkEvent>) -> Option<Ended> {
+        let message = Message::parse(data)?;
+        if message == Message::HangUp {
+            self.peer_hung_up = true;
+            return Some(Ended::ByPeer);
+        }
+        // Theirs may come before our side of the channel is told open.
+        self.commit();
+        let verify = self.verify.as_mut()?;
+        match verify.handle(message) {
+            Ok(Some(reply)) => {
+                if !self.link.send_message(&reply.emit()) {
+                    log::warn!("the words could not be sent");
+                }
+            }
+            Ok(None) => {}
+            Err(_) => {
+                return Some(Ended::NotVerified(
+                    "the other end's proof is wrong: somebody may be between you",
+                ));
+            }
+        }
+        if self.words.is_none()
+            && let Some(words) = verify.words()
+        {
+            self.words = Some(words);
+            events.push(TalkEvent::Words(words));
+        }
+        None
+    }
+
+    fn watch_silence(&mut self, now: Instant, events: &mut Vec<TalkEvent>) -> Option<Ended> {
+        let silent = now >= self.link.last_authenticated() + LOST;
+        match self.lost {
+            None if silent => {
+                self.lost = Some(now);
+                self.retry = now;
+                events.push(TalkEvent::Note(
+                    "lost them; trying to reach them again for 60 s",
+                ));
+                None
+            }
+            Some(lost) if silent && (now >= lost + SEARCH || !self.link.is_alive()) => {
+                Some(Ended::Lost)
+            }
+            Some(_) if !silent => {
+                self.lost = None;
+                events.push(TalkEvent::Note("they are back"));
+                None
+            }
+            _ => None,
+        }
+    }
+}
