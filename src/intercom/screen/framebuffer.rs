@@ -30,6 +30,13 @@ impl Framebuffer {
         }
     }
 
+    /// A picture from its bytes, page after page.
+    pub fn from_bytes(bytes: &[u8; WIDTH * PAGES]) -> Self {
+        let mut picture = Self::new();
+        picture.pages.as_flattened_mut().copy_from_slice(bytes);
+        picture
+    }
+
     /// All dark again.
     pub fn wipe(&mut self) {
         self.pages = [[0; WIDTH]; PAGES];

@@ -147,6 +147,13 @@ pub fn draw(view: &View, target: &mut Framebuffer) {
     }
 }
 
+/// [`draw`] on a fresh picture.
+pub fn drawn(view: &View) -> Framebuffer {
+    let mut picture = Framebuffer::new();
+    draw(view, &mut picture);
+    picture
+}
+
 /// Whether the text of an error, or of an ended call, is shown whole.
 pub fn is_shown_whole(text: &str) -> bool {
     text::fits(text, BODY.size)
@@ -172,7 +179,7 @@ fn new_passphrase(passphrase: &str, target: &mut Framebuffer) {
     match words.len() <= 8 && words.iter().all(|w| w.chars().count() <= 8) {
         true => {
             for (i, word) in words.iter().enumerate() {
-                let at = Point::new(64 * (i as i32 / 4), 15 + 9 * (i as i32 % 4));
+                let at = Point::new(67 * (i as i32 / 4), 15 + 9 * (i as i32 % 4));
                 text::line(target, &format!("{} {word}", i + 1), at, &FONT_6X10, On);
             }
         }
