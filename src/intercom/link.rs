@@ -114,7 +114,7 @@ impl Link {
         remote: &Description,
         paths: &Paths,
         sequence: u16,
-    ) -> Result<Self, str0m::RtcError> {
+    ) -> Result<Box<Self>, str0m::RtcError> {
         let opus = Pt::new_with_value(remote.opus_pt);
         let mut config = Rtc::builder()
             .clear_codecs()
@@ -179,7 +179,7 @@ impl Link {
             .map(|config| api.create_data_channel(config));
         }
 
-        let mut link = Self {
+        let mut link = Box::new(Self {
             rtc,
             ice: [local.ice.clone(), remote.ice.clone()],
             audio,
@@ -193,7 +193,7 @@ impl Link {
             path: None,
             authenticated: now,
             timeout: now,
-        };
+        });
         link.set_paths(paths);
         link.retry();
         Ok(link)

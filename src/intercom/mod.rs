@@ -423,6 +423,9 @@ impl Intercom {
     fn leave(&mut self) {
         self.call.leave(self.now);
         self.collect();
+        for (&console, c) in &mut self.consoles {
+            self.out.push_back(Output::Console(console, c.farewell()));
+        }
         self.out.push_back(Output::Quit);
     }
 

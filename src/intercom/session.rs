@@ -285,7 +285,9 @@ impl Parser {
             "audio" => (Section::Audio, Media::Audio(position)),
             "application" => (Section::Data, Media::Data(position)),
             _ => {
-                return Err("This code asks for more than voice, and sotto only does voice.".into());
+                return Err(
+                    "This code asks for more than voice, and sotto only does voice.".into(),
+                );
             }
         };
         if self

@@ -57,7 +57,7 @@ pub struct Report {
 
 /// A call with voice.
 pub struct Talk {
-    link: Link,
+    link: Box<Link>,
     since: Instant,
     verify: Option<Verify>,
     verify_by: Instant,
@@ -81,7 +81,7 @@ impl Talk {
     /// Voice over a link that just connected. `verify`: the words of a v2 call.
     pub fn new(
         now: Instant,
-        link: Link,
+        link: Box<Link>,
         verify: Option<Verify>,
         timestamp: u32,
     ) -> Result<Self, opus::Error> {
@@ -255,7 +255,7 @@ impl Talk {
     }
 
     /// Our last words: the link, and whether to wait for the peer to close it.
-    pub fn into_goodbye(mut self) -> (Link, bool) {
+    pub fn into_goodbye(mut self) -> (Box<Link>, bool) {
         let told = !self.peer_hung_up && self.link.send_message(&Message::HangUp.emit());
         (self.link, told)
     }

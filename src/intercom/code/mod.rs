@@ -4,10 +4,11 @@
 //! space, line breaks, `>` quote marks, zero-width characters) goes. In what is left a v2 code begins at `sotto2o`
 //! or `sotto2a` and says its own length; a v1 code is base64 of a JSON object and ends with the object's brace.
 //!
-//! Time is linear in the text. A v2 code is at most [`v2::MAX_CHARS`] characters and at most [`MAX_TRIES`] beginnings
+//! Time is linear in the text. A v2 code is at most [`v2::MAX_CHARS`] characters and at most 1024 beginnings
 //! are tried. Decoding v1 stops at the first byte that such an object cannot have; an object has one opening brace, so
 //! two tries of the same base64 phase never read the same character, and there are four phases.
 
+pub mod contents;
 pub mod seal;
 pub mod v1;
 pub mod v2;
@@ -188,6 +189,8 @@ fn is_newer(stream: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::{BASE64_STANDARD as BASE64, Engine};
+
     use super::*;
 
     /// A whole v2 code; its check is right, and nothing opens it.
@@ -303,6 +306,45 @@ mod tests {
             Some(CodeError::Newer)
         );
         assert_eq!(find("sotto3 comes soon").damaged, None);
+    }
+
+    #[test]
+    fn the_work_on_a_text_is_bounded_by_its_length() {
+        let object = BASE64.encode(r#"{"iv":[1,2,3,4],"data":[5,6,"#);
+        let members = BASE64.encode(r#"{"data":[ ] ,"iv" : "#);
+        for unit in [
+            "e",
+            "ey",
+            "eyJ",
+            "eyA",
+            "ewog",
+            "eyJpdiI6WzEs",
+            "AeyJpdiI6WzEs",
+            &object,
+            &members,
+            &object[1..],
+        ] {
+            let stream = unit.repeat(50_000 / unit.len());
+            let read: usize = (0..stream.len())
+                .map(|at| v1::work(&stream.as_bytes()[at..]))
+                .sum();
+            // Three bytes in four characters, each once in every phase; and one byte where there is no brace.
+            assert!(
+                read <= 4 * stream.len(),
+                "{unit}: {read} of {}",
+                stream.len()
+            );
+        }
+        // Past the bounded number of beginnings of v2 codes, one is no longer seen.
+        let (text, code) = code(3);
+        assert_eq!(
+            found(&format!("{}{text}", "sotto2o ".repeat(MAX_TRIES - 1))),
+            [code]
+        );
+        assert_eq!(
+            found(&format!("{}{text}", "sotto2o ".repeat(MAX_TRIES))),
+            []
+        );
     }
 
     #[test]

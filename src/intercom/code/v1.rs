@@ -120,16 +120,7 @@ fn numbers(json: &mut String, bytes: &[u8]) -> fmt::Result {
 /// Reads the code that a stream of significant characters begins with, and how many of them it takes without padding.
 /// `None` when it does not begin like one.
 pub(super) fn scan(stream: &[u8]) -> Option<Result<(Sealed, usize), CodeError>> {
-    let mut json = Json {
-        bytes: Decoded {
-            stream,
-            bits: 0,
-            count: 0,
-        },
-        ahead: None,
-        used: 0,
-        is_code: false,
-    };
+    let mut json = Json::new(stream);
     match json.object() {
         Some(sealed) => Some(Ok((sealed, (json.used * 4).div_ceil(3)))),
         None => json.is_code.then_some(Err(CodeError::Damaged)),
@@ -175,7 +166,21 @@ struct Json<'a> {
     is_code: bool,
 }
 
-impl Json<'_> {
+impl<'a> Json<'a> {
+    fn new(stream: &'a [u8]) -> Self {
+        let bytes = Decoded {
+            stream,
+            bits: 0,
+            count: 0,
+        };
+        Self {
+            bytes,
+            ahead: None,
+            used: 0,
+            is_code: false,
+        }
+    }
+
     fn object(&mut self) -> Option<Sealed> {
         // The commonest beginning by far is no beginning: an e that does not stand for a brace.
         self.literal(b"{")?;
@@ -264,6 +269,14 @@ impl Sealed {
     pub(super) fn new(iv: [u8; 12], data: Vec<u8>) -> Self {
         Self { iv, data }
     }
+}
+
+/// The bytes that [`scan`] decodes before it says what it found.
+#[cfg(test)]
+pub(super) fn work(stream: &[u8]) -> usize {
+    let mut json = Json::new(stream);
+    json.object();
+    json.used + usize::from(json.ahead.is_some())
 }
 
 #[cfg(test)]

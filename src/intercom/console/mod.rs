@@ -1,4 +1,4 @@
-//! The serial language: bytes in, lines and commands out.
+//! A console: bytes in, lines and echo out; what the lines mean is in [`language`].
 //!
 //! People and scripts write commands, paste codes, and paste whole mails with a code wrapped over many quoted lines
 //! between other text. What belongs together is decided so:
@@ -15,23 +15,24 @@
 //!    are one text. Without, they are run if each of them is a command, and else refused as one text, so that a
 //!    slip of the mouse does not run half a page.
 //!
-//! A passphrase is kept as it stands behind the one space after `passphrase`, spaces included: v1 uses its exact bytes.
-//! There is no history, which would keep it.
+//! There is no history: it would keep the passphrase.
 
 mod gather;
 mod keys;
+pub mod language;
 mod line;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use gather::{Probe, Progress};
 use keys::{Key, Keys};
+use language::{command, may_hold_code};
 use line::{Line, Row, Secret};
 
+pub use language::{Command, Mode, NotUnderstood, help, parse};
 pub use line::MAX_TEXT;
 
 /// Without input for so long, what came is all of it.
@@ -44,138 +45,6 @@ const PASTE_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_OFF: &[u8] = b"\x1b[?2004l";
 const TOO_LONG: &str =
     "! That was over 1 MiB in one piece, and the rest of it was not read. Paste only the code.";
-
-/// What a line asks for.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Command {
-    /// `help`
-    Help,
-    /// `passphrase WORDS`, the words as they stand.
-    SetPassphrase(Zeroizing<String>),
-    /// `passphrase`
-    MakePassphrase,
-    /// `call`, `call --v1`
-    Call {
-        /// For the original browser app.
-        v1: bool,
-    },
-    /// `talk on`, `talk off`
-    Talk(bool),
-    /// `mode open`, `mode ptt`
-    Mode(Mode),
-    /// `volume 0` to `volume 100`
-    Volume(u8),
-    /// `mute on`, `mute off`
-    Mute(bool),
-    /// `same`
-    Same,
-    /// `differ`
-    Differ,
-    /// `hang`
-    Hang,
-    /// `status`
-    Status,
-    /// `stats`
-    Stats,
-    /// `quit`
-    Quit,
-    /// Something that may hold codes.
-    Text(String),
-}
-
-/// Whether the microphone needs the talk button.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It is open all the time.
-    Open,
-    /// Push to talk.
-    Ptt,
-}
-
-/// Why a line does nothing, in words for the owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotUnderstood {
-    /// A command with the wrong words behind it.
-    Arguments {
-        /// The command.
-        command: &'static str,
-        /// What may follow it.
-        takes: &'static str,
-    },
-    /// Neither a command nor anything that looks like a code.
-    Nothing,
-}
-
-impl fmt::Display for NotUnderstood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Arguments { command, takes } => write!(f, "{command} takes {takes}."),
-            Self::Nothing => f.write_str("Not a command and no code in it. Type help."),
-        }
-    }
-}
-
-impl std::error::Error for NotUnderstood {}
-
-/// Without the passphrase and the text.
-impl fmt::Debug for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SetPassphrase(_) => f.write_str("SetPassphrase(..)"),
-            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
-            Self::Call { v1 } => write!(f, "Call {{ v1: {v1} }}"),
-            Self::Talk(on) => write!(f, "Talk({on})"),
-            Self::Mode(mode) => write!(f, "Mode({mode:?})"),
-            Self::Volume(volume) => write!(f, "Volume({volume})"),
-            Self::Mute(on) => write!(f, "Mute({on})"),
-            Self::Help => f.write_str("Help"),
-            Self::MakePassphrase => f.write_str("MakePassphrase"),
-            Self::Same => f.write_str("Same"),
-            Self::Differ => f.write_str("Differ"),
-            Self::Hang => f.write_str("Hang"),
-            Self::Status => f.write_str("Status"),
-            Self::Stats => f.write_str("Stats"),
-            Self::Quit => f.write_str("Quit"),
-        }
-    }
-}
-
-/// What [`Console::poll_line`] gave, understood. `None`: an empty line.
-pub fn parse(text: &str) -> Result<Option<Command>, NotUnderstood> {
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let not_understood = match command(text) {
-        _ if text.contains('\n') => return Ok(Some(Command::Text(text.to_owned()))),
-        Some(Ok(command)) => return Ok(Some(command)),
-        Some(Err(problem)) => problem,
-        None => NotUnderstood::Nothing,
-    };
-    if may_hold_code(text) {
-        Ok(Some(Command::Text(text.to_owned())))
-    } else {
-        Err(not_understood)
-    }
-}
-
-/// What `help` answers, in lines.
-pub fn help() -> String {
-    "\
-passphrase WORDS    use these words, agreed with the other end; capitals and spaces matter only for v1
-passphrase          make a strong passphrase and show it
-call                make an offer code for the other end
-call --v1           make one for the original browser app (weak against guessing)
-a code              paste it: an offer is answered, an answer connects
-talk on, talk off   press and release the talk button
-mode open, mode ptt talk without the button, or only while it is pressed
-volume 0-100        loudness of the speaker
-mute on, mute off   the microphone
-same, differ        the words are the same at the other end, or are not
-hang                end the call, or forget the code that waits
-status, stats       where things stand, and counters, as a line of JSON
-quit                leave (on a computer)"
-        .to_owned()
-}
 
 /// One console: a terminal with a person, or a script.
 pub struct Console {
@@ -477,89 +346,4 @@ impl Console {
             self.items.push_back(Item::Line(text.into_text()));
         }
     }
-}
-
-/// The command that a line is, or what is wrong with it; `None` when its first word is none.
-fn command(line: &str) -> Option<Result<Command, NotUnderstood>> {
-    let line = line.trim_start();
-    let (word, rest) = line.split_at(line.find(char::is_whitespace).unwrap_or(line.len()));
-    let argument = rest.trim();
-    let on = |takes: &'static str, command: &'static str, yes: fn(bool) -> Command| {
-        switch(argument, "on", "off")
-            .map(yes)
-            .ok_or(NotUnderstood::Arguments { command, takes })
-    };
-    let none = |name: &'static str, command: Command| match argument {
-        "" => Ok(command),
-        _ => Err(NotUnderstood::Arguments {
-            command: name,
-            takes: "nothing behind it",
-        }),
-    };
-    // No command is longer, and a line may be very long.
-    if word.len() > 10 {
-        return None;
-    }
-    Some(match word.to_ascii_lowercase().as_str() {
-        "help" => none("help", Command::Help),
-        "passphrase" if argument.is_empty() => Ok(Command::MakePassphrase),
-        "passphrase" => {
-            let mut characters = rest.chars();
-            characters.next();
-            Ok(Command::SetPassphrase(Zeroizing::new(
-                characters.as_str().to_owned(),
-            )))
-        }
-        "call" => match argument {
-            "" => Ok(Command::Call { v1: false }),
-            a if a.eq_ignore_ascii_case("--v1") => Ok(Command::Call { v1: true }),
-            _ => Err(NotUnderstood::Arguments {
-                command: "call",
-                takes: "nothing or --v1",
-            }),
-        },
-        "talk" => on("on or off", "talk", Command::Talk),
-        "mute" => on("on or off", "mute", Command::Mute),
-        "mode" => match switch(argument, "open", "ptt") {
-            Some(true) => Ok(Command::Mode(Mode::Open)),
-            Some(false) => Ok(Command::Mode(Mode::Ptt)),
-            None => Err(NotUnderstood::Arguments {
-                command: "mode",
-                takes: "open or ptt",
-            }),
-        },
-        "volume" => match argument.parse() {
-            Ok(volume @ 0..=100) => Ok(Command::Volume(volume)),
-            _ => Err(NotUnderstood::Arguments {
-                command: "volume",
-                takes: "0 to 100",
-            }),
-        },
-        "same" => none("same", Command::Same),
-        "differ" => none("differ", Command::Differ),
-        "hang" => none("hang", Command::Hang),
-        "status" => none("status", Command::Status),
-        "stats" => none("stats", Command::Stats),
-        "quit" => none("quit", Command::Quit),
-        _ => return None,
-    })
-}
-
-fn switch(argument: &str, yes: &str, no: &str) -> Option<bool> {
-    if argument.eq_ignore_ascii_case(yes) {
-        Some(true)
-    } else {
-        argument.eq_ignore_ascii_case(no).then_some(false)
-    }
-}
-
-/// Whether the code reader should look at it; more than what [`Probe`] waits for, for the reader says more exactly
-/// what is wrong with a code.
-fn may_hold_code(text: &str) -> bool {
-    /// A word of prose is shorter.
-    const RUN: usize = 32;
-    let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=');
-    text.split(|c| !base64(c)).any(|run| {
-        run.len() >= RUN || run.contains("eyJ") || run.to_ascii_lowercase().contains("sotto2")
-    })
 }
