@@ -1,1 +1,98 @@
-fn main(){}
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use sotto::config::{Board, Config, Settings};
+use sotto::intercom::screen;
+use sotto::io::{self, ConsolePath, picture};
+
+/// A push-button voice intercom that needs no server.
+///
+/// Two ends exchange an encrypted offer code and an encrypted answer code by any means; then voice flows directly
+/// between them. Type `help` on a console for its commands.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Be an intercom.
+    Run {
+        /// What the box is made of; without it, this computer (board/host/board.toml).
+        #[arg(long, value_name = "FILE")]
+        board: Option<PathBuf>,
+        /// What its owner wants.
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
+        /// One setting, over those of the file: `volume=50`, `stun=[]`, `sound.capture=wav:FILE?loop`.
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+        /// A console on standard input and output (`stdio`; turns the terminal's screen off), or on a tty.
+        #[arg(long, value_name = "stdio|PATH")]
+        console: Vec<ConsolePath>,
+    },
+    /// Say whether a board file is right.
+    CheckBoard {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Draw every screen into one PNG file.
+    Screens {
+        /// The file to write.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run {
+            board,
+            settings,
+            set,
+            console,
+        } => configure(board.as_deref(), settings.as_deref(), &set)
+            .and_then(|config| Ok(io::run(config, &console)?)),
+        Command::CheckBoard { file } => Board::read(&file)
+            .map(|board| println!("{}: a good board file for `{}`", file.display(), board.name))
+            .map_err(Into::into),
+        Command::Screens { file } => write_screens(&file),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sotto: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn configure(
+    board: Option<&Path>,
+    settings: Option<&Path>,
+    set: &[String],
+) -> Result<Config, Box<dyn std::error::Error>> {
+    let board = board.map_or_else(Board::host, Board::read)?;
+    let mut all = match settings {
+        Some(path) => Settings::read(path)?,
+        None => Settings::default(),
+    };
+    for argument in set {
+        all = all.or(Settings::from_argument(argument)?);
+    }
+    Ok(all.on(board))
+}
+
+fn write_screens(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let drawn: Vec<_> = screen::examples()
+        .into_iter()
+        .map(|(name, view)| (name, screen::drawn(&view)))
+        .collect();
+    std::fs::write(file, picture::sheet(&drawn, 3))
+        .map_err(|e| format!("{}: {e}", file.display()).into())
+}

@@ -1,1 +1,318 @@
 //! The shell: one mio loop and every side effect. It decides nothing.
+
+pub mod addresses;
+pub mod consoles;
+pub mod pcm;
+pub mod picture;
+pub mod sound;
+pub mod terminal;
+pub mod tty;
+pub mod udp;
+pub mod wav;
+pub mod worker;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use libc::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use mio::{Events, Poll, Token, Waker};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::config::Config;
+use crate::intercom::{Input, Intercom, Output, screen};
+
+use addresses::Addresses;
+pub use consoles::ConsolePath;
+use consoles::Consoles;
+use sound::Sound;
+use udp::Udp;
+use worker::{Done, Worker};
+
+const WAKER: Token = Token(0);
+const SIGNALS: Token = Token(1);
+const ADDRESSES: Token = Token(2);
+const SOUND: [Token; 2] = [Token(3), Token(4)];
+const UDP: Token = Token(16);
+const CONSOLES: Token = Token(UDP.0 + udp::MAX_SOCKETS);
+
+/// Between two pictures of the screen: in a call, where meters move, and else.
+const FRAME_IN_CALL: Duration = Duration::from_millis(66);
+const FRAME_IDLE: Duration = Duration::from_millis(500);
+/// The addresses are looked at again this long after the kernel said that one changed, as a new IPv6
+/// address cannot be bound until it has been checked for duplicates (RFC 4862).
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Runs an intercom until it is told to quit.
+///
+/// # Errors
+/// What it cannot begin without: a console that was asked for, a WAV file, the kernel's own services.
+pub fn run(config: Config, consoles: &[ConsolePath]) -> io::Result<()> {
+    let mut shell = Shell::new(config, consoles)?;
+    while !shell.quit {
+        shell.turn()?;
+    }
+    Ok(())
+}
+
+struct Shell {
+    poll: Poll,
+    events: Events,
+    intercom: Intercom,
+    worker: Worker,
+    signals: Signals,
+    addresses: Option<Addresses>,
+    /// When to bind addresses again that could not be bound yet.
+    settle: Option<Instant>,
+    udp: Udp,
+    sound: Sound,
+    consoles: Consoles,
+    next_picture: Option<Instant>,
+    quit: bool,
+}
+
+impl Shell {
+    fn new(config: Config, paths: &[ConsolePath]) -> io::Result<Self> {
+        flush_denormals_to_zero();
+        let now = Instant::now();
+        let poll = Poll::new()?;
+        let registry = poll.registry();
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGWINCH])?;
+        registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
+        let worker = Worker::new(Waker::new(registry, WAKER)?);
+        let sound =
+            Sound::new(now, &config.capture, &config.playback, SOUND).map_err(io::Error::other)?;
+        let consoles = Consoles::open(registry, CONSOLES, paths, &config.screen, config.buttons)?;
+        let addresses = Addresses::new(registry, ADDRESSES)
+            .map_err(|e| log::warn!("changes of address will go unseen: {e}"))
+            .ok();
+        let random = Box::new(|bytes: &mut [u8]| {
+            // Without the system's random source nothing here is safe; there is no going on.
+            getrandom::fill(bytes).expect("the operating system has random bytes");
+        });
+        let mut shell = Self {
+            events: Events::with_capacity(64),
+            intercom: Intercom::new(now, config.setup, random),
+            worker,
+            signals,
+            addresses,
+            settle: None,
+            udp: Udp::new(UDP),
+            sound,
+            next_picture: consoles.has_screen().then_some(now),
+            consoles,
+            poll,
+            quit: false,
+        };
+        shell.drain(now);
+        Ok(shell)
+    }
+
+    /// One turn: sleep, then everything that is due, the most urgent first, each bounded.
+    fn turn(&mut self) -> io::Result<()> {
+        let timeout = self.timeout(Instant::now());
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
+            _ => {}
+        }
+        let now = Instant::now();
+        let (mut signalled, mut moved) = (false, false);
+        for event in &self.events {
+            match event.token() {
+                WAKER => {}
+                SIGNALS => signalled = true,
+                ADDRESSES => moved = true,
+                token => {
+                    let registry = self.poll.registry();
+                    if !self.sound.ready(now, token, &self.worker, registry)
+                        && !self.udp.ready(token)
+                    {
+                        self.consoles.ready(token);
+                    }
+                }
+            }
+        }
+        // 1. The microphone: a late frame is late for the rest of the call.
+        self.capture(now);
+        // 2. The network, before the speaker, so that a packet that is here is played.
+        self.receive(now);
+        // 3. The speaker.
+        self.playback(now);
+        // 4. What is due by the clock.
+        if self.intercom.poll_timeout().is_some_and(|at| at <= now) {
+            self.input(now, Input::Timeout);
+        }
+        // 5. What threads found.
+        self.results(now);
+        // 6. Changes of address.
+        if moved && let Some(addresses) = &mut self.addresses {
+            addresses.drain();
+            self.rebind(now);
+            self.settle = Some(now + SETTLE);
+        }
+        if self.settle.is_some_and(|at| at <= now) {
+            self.settle = None;
+            self.rebind(now);
+        }
+        // 7. People: consoles, keys, signals.
+        self.people(now, signalled);
+        // 8. The screen, last: it can wait.
+        self.picture(now);
+        Ok(())
+    }
+
+    fn timeout(&self, now: Instant) -> Option<Duration> {
+        if self.udp.has_more() || self.consoles.has_more() {
+            return Some(Duration::ZERO);
+        }
+        let next = [
+            self.intercom.poll_timeout(),
+            self.sound.poll_timeout(),
+            self.consoles.poll_timeout(),
+            self.next_picture,
+            self.settle,
+        ];
+        next.into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.saturating_duration_since(now))
+    }
+
+    fn input(&mut self, now: Instant, input: Input<'_>) {
+        self.intercom.handle_input(now, input);
+        self.drain(now);
+    }
+
+    /// Does what the intercom wants done.
+    fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.intercom.poll_output() {
+            match output {
+                Output::Transmit(t) => self.udp.send(t.source, t.destination, &t.contents),
+                Output::Console(console, bytes) => self.consoles.write(console, &bytes),
+                Output::Derive(request) => self.worker.derive(request),
+                Output::Network(true) => {
+                    self.udp.open(self.poll.registry());
+                    let sockets = self.udp.addresses();
+                    self.intercom.handle_input(now, Input::Sockets(&sockets));
+                }
+                Output::Network(false) => self.udp.close(),
+                Output::Resolve(names) => self.worker.resolve(names),
+                Output::Sound(on) => self.sound.run(now, on, &self.worker, self.poll.registry()),
+                Output::Quit => self.quit = true,
+            }
+        }
+    }
+
+    fn capture(&mut self, now: Instant) {
+        let (intercom, sound) = (&mut self.intercom, &mut self.sound);
+        sound.capture(now, &self.worker, self.poll.registry(), |frame| {
+            intercom.handle_input(now, Input::Capture(frame));
+        });
+        self.drain(now);
+    }
+
+    fn playback(&mut self, now: Instant) {
+        let (intercom, sound) = (&mut self.intercom, &mut self.sound);
+        sound.playback(now, &self.worker, self.poll.registry(), |frame| {
+            intercom.playout(frame)
+        });
+    }
+
+    fn receive(&mut self, now: Instant) {
+        let (intercom, udp) = (&mut self.intercom, &mut self.udp);
+        udp.receive(|source, destination, data| {
+            intercom.handle_input(
+                now,
+                Input::Datagram {
+                    source,
+                    destination,
+                    data,
+                },
+            );
+        });
+        self.drain(now);
+    }
+
+    fn results(&mut self, now: Instant) {
+        while let Some(done) = self.worker.poll() {
+            match done {
+                Done::Key { ticket, master } => self.input(now, Input::Key { ticket, master }),
+                Done::Servers(servers) => self.input(now, Input::StunServers(&servers)),
+                Done::Sound(opened) => {
+                    self.sound
+                        .opened(now, opened, &self.worker, self.poll.registry())
+                }
+            }
+        }
+        while let Some(note) = self.sound.poll_note() {
+            self.input(now, Input::Note(&note));
+        }
+    }
+
+    fn rebind(&mut self, now: Instant) {
+        if !self.udp.is_open() {
+            return;
+        }
+        let before = self.udp.addresses();
+        self.udp.open(self.poll.registry());
+        let sockets = self.udp.addresses();
+        if sockets != before {
+            self.input(now, Input::Sockets(&sockets));
+        }
+    }
+
+    fn people(&mut self, now: Instant, signalled: bool) {
+        if signalled {
+            for signal in self.signals.pending().collect::<Vec<_>>() {
+                match signal {
+                    SIGWINCH => self.consoles.resized(),
+                    _ => self.input(now, Input::Leave),
+                }
+            }
+        }
+        let registry = self.poll.registry();
+        let intercom = &mut self.intercom;
+        self.consoles
+            .work(now, registry, |input| intercom.handle_input(now, input));
+        self.drain(now);
+        self.consoles.flush();
+    }
+
+    fn picture(&mut self, now: Instant) {
+        if self.next_picture.is_none_or(|at| at > now) {
+            return;
+        }
+        let pause = if self.intercom.in_call() {
+            FRAME_IN_CALL
+        } else {
+            FRAME_IDLE
+        };
+        self.next_picture = Some(now + pause);
+        self.consoles.draw(&screen::drawn(&self.intercom.view()));
+    }
+}
+
+/// Makes this thread's arithmetic treat denormal numbers as zero: they double or triple the cost of audio filters.
+fn flush_denormals_to_zero() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // MXCSR: flush results to zero (bit 15), take operands as zero (bit 6). Intel SDM volume 1, §10.2.3.
+        let mut mxcsr: u32 = 0;
+        // SAFETY: stmxcsr and ldmxcsr move 32 bits between the named local and this thread's MXCSR; the bits set are defined.
+        unsafe {
+            std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack));
+            mxcsr |= 1 << 15 | 1 << 6;
+            std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack));
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        // FPCR.FZ, bit 24. Arm ARM, C5.2.8.
+        let mut fpcr: u64;
+        // SAFETY: FPCR is this thread's own and FZ is defined on every ARMv8-A core.
+        unsafe {
+            std::arch::asm!("mrs {}, fpcr", out(reg) fpcr, options(nomem, nostack));
+            fpcr |= 1 << 24;
+            std::arch::asm!("msr fpcr, {}", in(reg) fpcr, options(nomem, nostack));
+        }
+    }
+}

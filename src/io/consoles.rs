@@ -1,0 +1,341 @@
+//! Everything that people type on and read: plain consoles by number, and the terminal with its screen and keys.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use super::terminal::{Terminal, Typed};
+use super::tty::{Read, Tty};
+use crate::config::{Buttons, Screen};
+use crate::intercom::Input;
+use crate::intercom::screen::Framebuffer;
+
+/// The console in the terminal under the screen; the others follow.
+const FRONT: usize = 0;
+/// Between two tries to open a console again that went away.
+const REOPEN: Duration = Duration::from_secs(1);
+/// Reads of one console in one turn, so that a flood on it does not delay voice.
+const READS: usize = 8;
+/// Ctrl-C in raw mode.
+const INTERRUPT: u8 = 0x03;
+
+/// Where a console is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsolePath {
+    /// Standard input and output.
+    Stdio,
+    /// A tty or a pseudo-terminal.
+    Path(PathBuf),
+}
+
+impl std::str::FromStr for ConsolePath {
+    type Err = Infallible;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Ok(match s {
+            "stdio" => Self::Stdio,
+            path => Self::Path(path.into()),
+        })
+    }
+}
+
+/// All of them.
+pub struct Consoles {
+    first: usize,
+    lines: Vec<Line>,
+    front: Option<Front>,
+    picture: Option<File>,
+    notes: Vec<String>,
+    opened: bool,
+}
+
+struct Line {
+    path: ConsolePath,
+    state: State,
+    /// Readiness comes once, so what was left unread is remembered.
+    readable: bool,
+}
+
+enum State {
+    Open(Tty),
+    /// Gone; tried again then, if it can come back.
+    Gone(Option<Instant>),
+}
+
+struct Front {
+    terminal: Terminal,
+    screen: bool,
+    keys: bool,
+    readable: bool,
+}
+
+impl Consoles {
+    /// Opens those that were asked for, and the terminal if the board has its screen or its buttons there.
+    ///
+    /// # Errors
+    /// A console that was asked for does not open, or there is none at all.
+    pub fn open(
+        registry: &Registry,
+        first: Token,
+        paths: &[ConsolePath],
+        screen: &Screen,
+        buttons: Buttons,
+    ) -> io::Result<Self> {
+        let mut consoles = Self {
+            first: first.0,
+            lines: Vec::new(),
+            front: None,
+            picture: None,
+            notes: Vec::new(),
+            opened: false,
+        };
+        if let Screen::File(path) = screen {
+            let picture = File::create(path).map_err(|e| named(path.display(), e))?;
+            consoles.picture = Some(picture);
+        }
+        for (path, token) in paths.iter().zip(first.0 + 1..) {
+            let tty = Tty::open(registry, Token(token), path).map_err(|e| named(path, e))?;
+            consoles.lines.push(Line {
+                path: path.clone(),
+                state: State::Open(tty),
+                readable: true,
+            });
+        }
+        // One terminal cannot be both a plain console and a screen.
+        let plain = paths.contains(&ConsolePath::Stdio);
+        let (screen, keys) = (*screen == Screen::Terminal, buttons == Buttons::Terminal);
+        if !plain && (screen || keys) {
+            match Terminal::open() {
+                Ok(terminal) => {
+                    let fd = terminal.as_raw_fd();
+                    registry.register(
+                        &mut SourceFd(&fd),
+                        first,
+                        Interest::READABLE | Interest::WRITABLE,
+                    )?;
+                    consoles.front = Some(Front {
+                        terminal,
+                        screen,
+                        keys,
+                        readable: true,
+                    });
+                }
+                Err(e) if paths.is_empty() => return Err(e),
+                Err(e) => consoles
+                    .notes
+                    .push(format!("there is no screen and there are no keys: {e}")),
+            }
+        }
+        Ok(consoles)
+    }
+
+    /// Whether anything here shows the panel.
+    pub fn has_screen(&self) -> bool {
+        self.picture.is_some() || self.front.as_ref().is_some_and(|f| f.screen)
+    }
+
+    /// Notes a readiness event.
+    pub fn ready(&mut self, token: Token) {
+        match token.0.checked_sub(self.first) {
+            Some(FRONT) => {
+                if let Some(front) = &mut self.front {
+                    front.readable = true;
+                }
+            }
+            Some(n) => {
+                if let Some(line) = self.lines.get_mut(n - 1) {
+                    line.readable = true;
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Whether a console may hold more than the last [`Self::work`] took.
+    pub fn has_more(&self) -> bool {
+        self.lines
+            .iter()
+            .any(|l| l.readable && matches!(l.state, State::Open(_)))
+            || self.front.as_ref().is_some_and(|f| f.readable)
+    }
+
+    /// When to come back at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let reopen = self.lines.iter().filter_map(|l| match l.state {
+            State::Gone(at) => at,
+            State::Open(_) => None,
+        });
+        let keys = self.front.as_ref().and_then(|f| f.terminal.poll_timeout());
+        reopen.chain(keys).min()
+    }
+
+    /// Hands over what was typed, and consoles that came and went.
+    pub fn work(&mut self, now: Instant, registry: &Registry, mut tell: impl FnMut(Input<'_>)) {
+        if !self.opened {
+            self.opened = true;
+            if self.front.is_some() {
+                tell(Input::ConsoleOpened {
+                    console: FRONT,
+                    interactive: true,
+                });
+            }
+            for (line, console) in self.lines.iter().zip(FRONT + 1..) {
+                if let State::Open(tty) = &line.state {
+                    tell(Input::ConsoleOpened {
+                        console,
+                        interactive: tty.is_terminal(),
+                    });
+                }
+            }
+        }
+        for note in self.notes.drain(..) {
+            tell(Input::Note(&note));
+        }
+        self.work_front(now, &mut tell);
+        for (line, console) in self.lines.iter_mut().zip(FRONT + 1..) {
+            let token = Token(self.first + console);
+            line.work(now, registry, token, console, &mut tell);
+        }
+    }
+
+    fn work_front(&mut self, now: Instant, tell: &mut impl FnMut(Input<'_>)) {
+        let Some(front) = &mut self.front else { return };
+        let mut typed = front.terminal.handle_timeout(now);
+        for _ in 0..READS {
+            if !front.readable {
+                break;
+            }
+            match front.terminal.read(now) {
+                Ok(Some(more)) => typed.extend(more),
+                Ok(None) => front.readable = false,
+                Err(_) => {
+                    // The window was closed: there is nobody left to be an intercom for.
+                    tell(Input::Leave);
+                    self.front = None;
+                    return;
+                }
+            }
+        }
+        for typed in typed {
+            match typed {
+                Typed::Key(button) if front.keys => tell(Input::Tap(button)),
+                Typed::Key(_) => {}
+                Typed::Text(data) if data == [INTERRUPT] => tell(Input::Leave),
+                Typed::Text(data) => tell(Input::ConsoleBytes {
+                    console: FRONT,
+                    data: &data,
+                }),
+            }
+        }
+    }
+
+    /// Text for one console; it leaves with the next [`Self::flush`].
+    pub fn write(&mut self, console: usize, bytes: &[u8]) {
+        if console == FRONT {
+            if let Some(front) = &mut self.front {
+                front.terminal.write_console(bytes);
+            }
+        } else if let Some(Line {
+            state: State::Open(tty),
+            ..
+        }) = self.lines.get_mut(console - 1)
+        {
+            tty.write(bytes);
+        }
+    }
+
+    /// The terminal's size changed.
+    pub fn resized(&mut self) {
+        if let Some(front) = &mut self.front {
+            front.terminal.resized();
+        }
+    }
+
+    /// Shows the panel.
+    pub fn draw(&mut self, picture: &Framebuffer) {
+        if let Some(front) = self.front.as_mut().filter(|f| f.screen) {
+            front.terminal.draw(picture);
+        }
+        if let Some(file) = &self.picture
+            && let Err(e) = file.write_all_at(picture.pages().as_flattened(), 0)
+        {
+            log::warn!("the picture cannot be written: {e}");
+        }
+    }
+
+    /// Sends as much as the far ends take.
+    pub fn flush(&mut self) {
+        if let Some(front) = &mut self.front
+            && front.terminal.flush().is_err()
+        {
+            self.front = None;
+        }
+        for line in &mut self.lines {
+            if let State::Open(tty) = &mut line.state {
+                tty.flush();
+            }
+        }
+    }
+}
+
+impl Line {
+    fn work(
+        &mut self,
+        now: Instant,
+        registry: &Registry,
+        token: Token,
+        console: usize,
+        tell: &mut impl FnMut(Input<'_>),
+    ) {
+        let mut buffer = [0; 16_384];
+        for _ in 0..READS {
+            match &mut self.state {
+                State::Open(tty) if self.readable => match tty.read(&mut buffer) {
+                    Read::Bytes(n) => tell(Input::ConsoleBytes {
+                        console,
+                        data: &buffer[..n],
+                    }),
+                    Read::Nothing => self.readable = false,
+                    Read::Closed => {
+                        let comes_back = matches!(self.path, ConsolePath::Path(_));
+                        self.state = State::Gone(comes_back.then(|| now + REOPEN));
+                        tell(Input::ConsoleClosed { console });
+                    }
+                },
+                State::Gone(Some(at)) if *at <= now => match Tty::open(registry, token, &self.path)
+                {
+                    Ok(tty) => {
+                        tell(Input::ConsoleOpened {
+                            console,
+                            interactive: tty.is_terminal(),
+                        });
+                        self.state = State::Open(tty);
+                        self.readable = true;
+                    }
+                    Err(_) => self.state = State::Gone(Some(now + REOPEN)),
+                },
+                _ => return,
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for ConsolePath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stdio => f.write_str("stdio"),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+fn named(what: impl std::fmt::Display, e: io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("{what}: {e}"))
+}

@@ -1,0 +1,413 @@
+//! The microphone and the speaker, whatever they are: started for a call, reopened when they fail.
+//!
+//! An ALSA device that fails or vanishes is told once and tried again with growing pauses; meanwhile its place is taken by
+//! silence at the same pace, so that the call goes on. Opening and closing happen on a thread, as a sound server may take its time.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use alsa::Direction;
+use mio::{Registry, Token};
+
+use super::pcm::Stream;
+use super::wav::{Microphone, Speaker};
+use super::worker::Worker;
+use crate::config::Device;
+use crate::voice::frame::{Frame, silence};
+
+/// How often the speaker's fill is looked at: evenly, as whoever pulls unevenly needs a longer jitter buffer.
+const TICK: Duration = Duration::from_millis(10);
+/// Sound in one frame.
+const PERIOD: Duration = Duration::from_millis(10);
+/// A device that paces itself catches up this many frames after a stall, and lets the rest go.
+const MAX_BEHIND: u32 = 20;
+/// Pauses between tries to reopen a device: from, to.
+const RETRY: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(8)];
+
+/// Which of the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The microphone.
+    Capture,
+    /// The speaker.
+    Playback,
+}
+
+/// A PCM that was opened on a thread, or why not. `generation` says for which start.
+pub struct Opened {
+    /// Which end.
+    pub end: End,
+    /// Of the request.
+    pub generation: u64,
+    /// What came of it.
+    pub stream: Result<Stream, String>,
+}
+
+/// Both ends of the sound card.
+pub struct Sound {
+    capture: Port,
+    playback: Port,
+    tick: Option<Instant>,
+}
+
+impl Sound {
+    /// Looks at the devices; WAV files are opened now, sound cards only for a call.
+    ///
+    /// # Errors
+    /// A WAV file cannot be used.
+    pub fn new(
+        now: Instant,
+        capture: &Device,
+        playback: &Device,
+        tokens: [Token; 2],
+    ) -> Result<Self, String> {
+        let capture_device = match capture {
+            Device::Alsa(name) => Kind::Alsa(name.clone(), AlsaState::Closed),
+            Device::Wav { path, repeat } => Kind::Microphone(Microphone::open(path, *repeat)?),
+            Device::Null => Kind::Null,
+        };
+        let playback_device = match playback {
+            Device::Alsa(name) => Kind::Alsa(name.clone(), AlsaState::Closed),
+            Device::Wav { path, .. } => Kind::Speaker(Speaker::create(path)?),
+            Device::Null => Kind::Null,
+        };
+        Ok(Self {
+            capture: Port::new(now, End::Capture, capture_device, tokens[0]),
+            playback: Port::new(now, End::Playback, playback_device, tokens[1]),
+            tick: None,
+        })
+    }
+
+    /// A call begins (true) or is over.
+    pub fn run(&mut self, now: Instant, on: bool, worker: &Worker, registry: &Registry) {
+        if on == self.tick.is_some() {
+            return;
+        }
+        self.tick = on.then(|| now + TICK);
+        for port in [&mut self.capture, &mut self.playback] {
+            if on {
+                port.start(now, worker);
+            } else {
+                port.stop(worker, registry);
+            }
+        }
+    }
+
+    /// Notes a readiness event; false if the token is another's.
+    pub fn ready(
+        &mut self,
+        now: Instant,
+        token: Token,
+        worker: &Worker,
+        registry: &Registry,
+    ) -> bool {
+        for port in [&mut self.capture, &mut self.playback] {
+            if port.token == token {
+                port.acknowledge(now, worker, registry);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A device was opened, or not.
+    pub fn opened(&mut self, now: Instant, opened: Opened, worker: &Worker, registry: &Registry) {
+        let running = self.tick.is_some();
+        let port = match opened.end {
+            End::Capture => &mut self.capture,
+            End::Playback => &mut self.playback,
+        };
+        port.opened(now, opened, running, worker, registry);
+    }
+
+    /// Every frame that the microphone has by now.
+    pub fn capture(
+        &mut self,
+        now: Instant,
+        worker: &Worker,
+        registry: &Registry,
+        mut take: impl FnMut(&Frame),
+    ) {
+        if self.tick.is_none() {
+            return;
+        }
+        let port = &mut self.capture;
+        port.reopen(now, worker);
+        if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut port.kind {
+            match stream.capture(take) {
+                Ok(()) => port.pace.restart(now),
+                Err(problem) => port.fail(now, &problem, worker, registry),
+            }
+            return;
+        }
+        for _ in 0..port.pace.due(now) {
+            match &mut port.kind {
+                Kind::Microphone(microphone) => take(&microphone.read()),
+                _ => take(&silence()),
+            }
+        }
+    }
+
+    /// Whatever the speaker needs by now.
+    pub fn playback(
+        &mut self,
+        now: Instant,
+        worker: &Worker,
+        registry: &Registry,
+        mut pull: impl FnMut(&mut Frame),
+    ) {
+        let Some(tick) = self.tick else { return };
+        let is_due = tick <= now;
+        if is_due {
+            self.tick = Some(if tick + TICK > now {
+                tick + TICK
+            } else {
+                now + TICK
+            });
+        }
+        let port = &mut self.playback;
+        port.reopen(now, worker);
+        if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut port.kind {
+            if is_due {
+                match stream.playback(pull) {
+                    Ok(()) => port.pace.restart(now),
+                    Err(problem) => port.fail(now, &problem, worker, registry),
+                }
+            }
+            return;
+        }
+        let mut frame = silence();
+        for _ in 0..port.pace.due(now) {
+            pull(&mut frame);
+            if let Kind::Speaker(speaker) = &mut port.kind
+                && let Err(problem) = speaker.write(&frame)
+            {
+                port.note(&problem);
+                port.kind = Kind::Null;
+            }
+        }
+    }
+
+    /// When to come back at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let tick = self.tick?;
+        let ports = [&self.capture, &self.playback];
+        ports
+            .map(|port| port.next().unwrap_or(tick))
+            .into_iter()
+            .min()
+    }
+
+    /// The next line for the owner.
+    pub fn poll_note(&mut self) -> Option<String> {
+        self.capture
+            .note
+            .take()
+            .or_else(|| self.playback.note.take())
+    }
+
+    /// Overruns and underruns of the devices as they are open now: microphone, speaker.
+    pub fn xruns(&self) -> [u64; 2] {
+        [&self.capture, &self.playback].map(|port| match &port.kind {
+            Kind::Alsa(_, AlsaState::Open(stream)) => stream.xruns(),
+            _ => 0,
+        })
+    }
+}
+
+/// One end.
+struct Port {
+    end: End,
+    kind: Kind,
+    token: Token,
+    pace: Pace,
+    generation: u64,
+    /// Failures in a row; the first is told.
+    failures: u32,
+    note: Option<String>,
+}
+
+enum Kind {
+    Alsa(String, AlsaState),
+    Microphone(Microphone),
+    Speaker(Speaker),
+    Null,
+}
+
+enum AlsaState {
+    Closed,
+    Opening,
+    Open(Box<Stream>),
+    Failed { retry: Instant },
+}
+
+impl Port {
+    fn new(now: Instant, end: End, kind: Kind, token: Token) -> Self {
+        Self {
+            end,
+            kind,
+            token,
+            pace: Pace { next: now },
+            generation: 0,
+            failures: 0,
+            note: None,
+        }
+    }
+
+    fn start(&mut self, now: Instant, worker: &Worker) {
+        self.pace.restart(now);
+        self.failures = 0;
+        match &mut self.kind {
+            Kind::Alsa(..) => self.open(worker),
+            Kind::Microphone(microphone) => {
+                let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                microphone.start(unix.unwrap_or_default());
+            }
+            Kind::Speaker(_) | Kind::Null => {}
+        }
+    }
+
+    /// When the next frame is due, if the device does not say so itself.
+    fn next(&self) -> Option<Instant> {
+        match &self.kind {
+            Kind::Alsa(_, AlsaState::Open(_)) => None,
+            _ => Some(self.pace.next),
+        }
+    }
+
+    fn stop(&mut self, worker: &Worker, registry: &Registry) {
+        // An open that is under way finds itself stale.
+        self.generation += 1;
+        if let Kind::Alsa(_, state) = &mut self.kind
+            && let AlsaState::Open(stream) = std::mem::replace(state, AlsaState::Closed)
+        {
+            stream.deregister(registry);
+            worker.discard(stream);
+        }
+    }
+
+    fn open(&mut self, worker: &Worker) {
+        if let Kind::Alsa(name, state) = &mut self.kind {
+            *state = AlsaState::Opening;
+            self.generation += 1;
+            let direction = match self.end {
+                End::Capture => Direction::Capture,
+                End::Playback => Direction::Playback,
+            };
+            worker.open(self.end, self.generation, name.clone(), direction);
+        }
+    }
+
+    fn reopen(&mut self, now: Instant, worker: &Worker) {
+        if matches!(&self.kind, Kind::Alsa(_, AlsaState::Failed { retry }) if *retry <= now) {
+            self.open(worker);
+        }
+    }
+
+    fn opened(
+        &mut self,
+        now: Instant,
+        opened: Opened,
+        running: bool,
+        worker: &Worker,
+        registry: &Registry,
+    ) {
+        let wanted = running && opened.generation == self.generation;
+        match opened.stream {
+            Ok(stream) if !wanted => worker.discard(Box::new(stream)),
+            Ok(stream) => {
+                if self.end == End::Capture
+                    && let Err(e) = stream.register(registry, self.token)
+                {
+                    log::warn!("sound: {e}");
+                }
+                if self.failures > 0 {
+                    self.failures = 0;
+                    self.note(&"works again");
+                }
+                if let Kind::Alsa(_, state) = &mut self.kind {
+                    *state = AlsaState::Open(Box::new(stream));
+                }
+            }
+            Err(problem) if wanted => self.fail(now, &problem, worker, registry),
+            Err(_) => {}
+        }
+    }
+
+    fn acknowledge(&mut self, now: Instant, worker: &Worker, registry: &Registry) {
+        if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut self.kind
+            && let Err(problem) = stream.acknowledge()
+        {
+            self.fail(now, &problem, worker, registry);
+        }
+    }
+
+    fn fail(&mut self, now: Instant, problem: &str, worker: &Worker, registry: &Registry) {
+        if self.failures == 0 {
+            self.note(&format_args!(
+                "does not work ({problem}); the call goes on without it, and it is tried again"
+            ));
+        }
+        let pause = RETRY[0] * 2u32.pow(self.failures.min(4));
+        self.failures += 1;
+        self.pace.restart(now);
+        self.stop(worker, registry);
+        if let Kind::Alsa(_, state) = &mut self.kind {
+            *state = AlsaState::Failed {
+                retry: now + pause.min(RETRY[1]),
+            };
+        }
+    }
+
+    fn note(&mut self, what: &dyn std::fmt::Display) {
+        let who = match self.end {
+            End::Capture => "microphone",
+            End::Playback => "speaker",
+        };
+        let name = match &self.kind {
+            Kind::Alsa(name, _) => format!(" `{name}`"),
+            _ => String::new(),
+        };
+        self.note = Some(format!("the {who}{name} {what}"));
+    }
+}
+
+/// The clock of a device that has none.
+struct Pace {
+    next: Instant,
+}
+
+impl Pace {
+    fn restart(&mut self, now: Instant) {
+        self.next = now + PERIOD;
+    }
+
+    /// Frames that are due.
+    fn due(&mut self, now: Instant) -> u32 {
+        if now > self.next + PERIOD * MAX_BEHIND {
+            self.next = now;
+        }
+        let mut due = 0;
+        while self.next <= now {
+            self.next += PERIOD;
+            due += 1;
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_catches_up_after_a_stall_but_not_for_ever() {
+        let now = Instant::now();
+        let mut pace = Pace { next: now };
+        pace.restart(now);
+        assert_eq!(pace.due(now), 0);
+        assert_eq!(pace.due(now + PERIOD), 1);
+        assert_eq!(pace.due(now + PERIOD * 4), 3);
+        assert_eq!(pace.due(now + Duration::from_secs(60)), 1);
+        assert_eq!(pace.due(now + Duration::from_secs(60) + PERIOD), 1);
+    }
+}
