@@ -1,1 +1,550 @@
 //! Opus packets in, in any order; an unbroken row of frames out.
+//!
+//! The speaker's pulls are the clock. Media time runs along with them, so every packet has a moment at which it is
+//! due, and what matters is how long before it the packet came ([`super::arrivals`]). The wanted wait is moved to by
+//! leaving out or repeating periods of the voice ([`super::stretch`]), or freely in a pause. When a packet is due:
+//!
+//! - It is there: decoded. If it came too late but nothing after it was played, it is played late, and the wait has grown.
+//! - It is missing and the next one is there: repaired with the next one's in-band data (RFC 6716 §2.1.7), which
+//!   holds one packet; what that does not reach is concealed by Opus.
+//! - Nothing is there: concealed by Opus, fading to silence. Whether it was a loss or a pause is known at the next
+//!   packet, from its sequence number and timestamp. A sender that says when it pauses (RFC 7587 §3.1.3) is believed.
+//!
+//! While packets get lost, the wait is one packet longer, so that the repair data is there when it is needed.
+//! A timeline that no longer fits is begun anew, once two packets in sequence agree (RFC 3550 §A.1).
+
+use std::time::Instant;
+
+use opus::{Channels, Decoder};
+
+use super::arrivals::Arrivals;
+use super::frame::{FRAME, Frame, Meter, RATE, ramp};
+use super::payload::{self, LONGEST, STEP, announces_pause, carries_repair};
+use super::stats::Share;
+use super::store::{Content, First, Refused, SLOTS, Span, Store};
+use super::stretch::{self, Care};
+
+pub use super::stats::PlayoutStats;
+
+/// Samples in a millisecond.
+const MS: i64 = RATE as i64 / 1000;
+/// The latest packets (one in fifty is still later) wait this long: one pull.
+const MARGIN: i64 = 10 * MS;
+/// A wait this much off is good enough.
+const TOLERANCE: i64 = 5 * MS;
+/// So much off, a splice may be heard.
+const INTOLERABLE: i64 = 60 * MS;
+/// How much longer than the latest packet a typical one waits at most, however bad the network.
+const DEEPEST: i64 = 180 * MS;
+/// Voice at hand at most; the oldest beyond it is thrown away.
+const BACKLOG: i64 = 240 * MS;
+/// A packet farther from its time than this belongs to another timeline.
+const PLAUSIBLE: i64 = 1000 * MS;
+/// After so much silence the next packet begins a timeline of its own.
+const LULL: i64 = 10_000 * MS;
+/// More packets than these cannot have been lost in between (RFC 3550 §A.1, MAX_DROPOUT).
+const DROPOUT: i64 = 3000;
+
+/// Concealment lasts as long as this; Opus's own is still voice-like for a while, then a hum.
+const CONCEAL: i64 = 120 * MS;
+/// The same where the sender paused: only to avoid a click.
+const TRAIL: i64 = 10 * MS;
+
+/// Splices are this many pulls apart.
+const REST: u8 = 5;
+/// Loss from which the repair data is worth a packet of delay, and below which it no longer is.
+const REPAIR: (f32, f32) = (0.03, 0.01);
+/// Not every packet carries any: only those after voice. So many without, and there is none: 1 s of 20 ms packets.
+const REPAIRS: u8 = 50;
+
+/// Decoded sound: what is left of a frame, what [`stretch`] looks ahead, one longest packet.
+const SOUND: usize = FRAME + stretch::ROOM + 2 * LONGEST;
+
+/// The receiving half of the voice.
+pub struct Playout {
+    decoder: Decoder,
+    store: Box<Store>,
+    arrivals: Box<Arrivals>,
+    /// Decoded, not yet pulled.
+    sound: Box<heapless::Vec<i16, SOUND>>,
+    scratch: Box<[i16; LONGEST]>,
+    /// The last sample pulled.
+    last: i16,
+    /// Samples pulled since the start.
+    pulled: i64,
+    /// The speaker has let a backlog grow and taken nothing since.
+    stalled: bool,
+    /// Media time of the next sample to decode.
+    next: i64,
+    /// Media time at which the last voice ended.
+    voice_end: i64,
+    /// Samples in the last packet of voice.
+    packet: i64,
+    /// For how many more packets it is believed that they carry repair data.
+    repairs: u8,
+    /// The wait is longer for the sake of repair.
+    waits_for_repair: bool,
+    gap: Gap,
+    /// A packet that fits nothing; the one after it would prove it right.
+    stray: Option<u64>,
+    rest: u8,
+    /// Of expected voice, what was made up (over 3 s).
+    concealed: Share,
+    /// Of expected voice, what did not come in time, repaired or not (over 10 s).
+    lost: Share,
+    meter: Meter,
+    made_up: i64,
+    shortened: i64,
+    lengthened: i64,
+    stats: PlayoutStats,
+}
+
+/// How soon concealment becomes silence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fade {
+    /// In [`CONCEAL`].
+    Slow,
+    /// In [`TRAIL`].
+    Quick,
+}
+
+/// What was put out since the last voice.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    /// Samples of concealment and silence.
+    filled: i64,
+    /// Samples of it repaired.
+    repaired: i64,
+    /// How loud concealment has stayed, 0 to 1.
+    gain: f32,
+    /// The sender said that it pauses.
+    announced: bool,
+}
+
+impl Playout {
+    /// A decoder, and nothing to play.
+    ///
+    /// # Errors
+    /// When libopus has no memory.
+    pub fn new() -> Result<Self, opus::Error> {
+        Ok(Self {
+            decoder: Decoder::new(RATE, Channels::Mono)?,
+            store: Box::default(),
+            arrivals: Box::default(),
+            sound: Box::default(),
+            scratch: Box::new([0; LONGEST]),
+            last: 0,
+            pulled: 0,
+            stalled: false,
+            next: 0,
+            voice_end: 0,
+            packet: 0,
+            repairs: 0,
+            waits_for_repair: false,
+            gap: Gap {
+                filled: LULL,
+                repaired: 0,
+                gain: 0.0,
+                announced: true,
+            },
+            stray: None,
+            rest: 0,
+            concealed: Share::over(3 * RATE),
+            lost: Share::over(10 * RATE),
+            meter: Meter::new(),
+            made_up: 0,
+            shortened: 0,
+            lengthened: 0,
+            stats: PlayoutStats::default(),
+        })
+    }
+
+    /// Takes a packet that came at `now`: its extended sequence number, RTP timestamp and payload, whatever they are.
+    pub fn insert(&mut self, now: Instant, sequence: u64, timestamp: u32, payload: &[u8]) {
+        if self.store.knows(sequence) {
+            self.stats.duplicate += 1;
+            return;
+        }
+        if payload.is_empty() {
+            self.stats.empty += 1;
+            let _ = self.store.insert(sequence, Content::Padding, payload);
+            return;
+        }
+        let Some(duration) = payload::duration(payload) else {
+            self.stats.invalid += 1;
+            return;
+        };
+        let span = Span {
+            timestamp: self.unwrap(timestamp),
+            duration,
+        };
+        let lull = self.gap.filled >= LULL && self.store.first().is_none();
+        if lull || !self.fits(sequence, span) {
+            if !lull && self.stray != Some(sequence.wrapping_sub(1)) {
+                self.stray = Some(sequence);
+                self.stats.discarded += 1;
+                return;
+            }
+            self.restart(sequence, span);
+        }
+        self.stray = None;
+
+        match self.store.insert(sequence, Content::Voice(span), payload) {
+            Ok(reordered) => self.stats.reordered += u64::from(reordered),
+            Err(Refused::Duplicate) => {
+                self.stats.duplicate += 1;
+                return;
+            }
+            Err(Refused::Late) => {
+                self.stats.late += 1;
+                self.stats.reordered += 1;
+                self.lost.add(0, -duration);
+            }
+            Err(Refused::Far) => {
+                self.stats.discarded += 1;
+                return;
+            }
+        }
+        self.stats.received += 1;
+        self.arrivals
+            .add(now, span.timestamp, duration, self.pulled);
+        self.trim();
+        self.update_stats();
+    }
+
+    /// The next 10 ms for the speaker.
+    pub fn pull(&mut self, frame: &mut Frame) {
+        self.adapt();
+        while self.sound.len() < FRAME {
+            self.step();
+        }
+        frame.clear();
+        // Fits: both are one frame.
+        let _ = frame.extend_from_slice(&self.sound[..FRAME]);
+        self.sound.copy_within(FRAME.., 0);
+        self.sound.truncate(self.sound.len() - FRAME);
+        self.last = frame.last().copied().unwrap_or(0);
+        self.pulled += FRAME as i64;
+        self.stalled = false;
+        self.meter.update(frame);
+    }
+
+    /// Level of what is played, -96 (silence) to 0 dB below full scale.
+    pub fn level_dbfs(&self) -> i8 {
+        self.meter.dbfs()
+    }
+
+    /// Of the last 3 s of voice that were to come, the share that had to be made up: 0 to 100.
+    pub fn concealed_percent(&self) -> u8 {
+        let missing = if self.gap.announced {
+            0
+        } else {
+            self.gap.filled - self.gap.repaired
+        };
+        let mut share = self.concealed;
+        share.add(missing, missing);
+        (share.get() * 100.0).round() as u8
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &PlayoutStats {
+        &self.stats
+    }
+
+    // ---- in ----
+
+    fn unwrap(&self, timestamp: u32) -> i64 {
+        let ahead = timestamp.wrapping_sub(self.next as u32) as i32;
+        self.next + i64::from(ahead)
+    }
+
+    /// Media time of the next sample to be pulled.
+    fn playing(&self) -> i64 {
+        self.next - self.sound.len() as i64
+    }
+
+    fn fits(&self, sequence: u64, span: Span) -> bool {
+        (span.timestamp - self.playing()).abs() <= PLAUSIBLE
+            && self.store.ahead(sequence).unsigned_abs() < SLOTS as u64
+    }
+
+    /// Begins a timeline: this packet is due after the wait that served so far.
+    fn restart(&mut self, sequence: u64, span: Span) {
+        let skipped = self.store.ahead(sequence);
+        if self.stats.restarts > 0 && (SLOTS as i64..DROPOUT).contains(&skipped) {
+            self.stats.lost += skipped as u64;
+        }
+        if !(0..DROPOUT).contains(&skipped) {
+            // Another stream's past would only colour this one's beginning. Cannot fail.
+            let _ = self.decoder.reset_state();
+        }
+        self.stats.restarts += 1;
+        self.next = span.timestamp - self.wait() + self.sound.len() as i64;
+        self.voice_end = self.next;
+        self.gap.announced = true;
+        self.store.restart(sequence);
+        self.arrivals.rebase(span.timestamp - self.pulled);
+    }
+
+    /// Throws the oldest voice away if there is too much: the speaker stands still. When it goes on, what it gets should be
+    /// fresh, and how long packets waited meanwhile says nothing of the network.
+    fn trim(&mut self) {
+        let most = if self.stalled { self.wait() } else { BACKLOG };
+        while let (Some(first), Some(end)) = (self.store.first(), self.store.end()) {
+            if end - first.span.timestamp <= most || first.span.end() >= end {
+                break;
+            }
+            self.stalled = true;
+            self.arrivals.forget();
+            self.store.consume(first.sequence);
+            self.stats.discarded += 1;
+            self.next = self.next.max(first.span.end());
+            self.voice_end = self.voice_end.max(first.span.end());
+        }
+    }
+
+    // ---- the wait ----
+
+    /// How long a typical packet should wait.
+    fn wait(&self) -> i64 {
+        let depth = self
+            .arrivals
+            .estimate()
+            .map_or(0, |e| (e.typical - e.late).min(DEEPEST));
+        depth + self.margin()
+    }
+
+    fn margin(&self) -> i64 {
+        if self.waits_for_repair {
+            MARGIN.max(self.packet + TOLERANCE)
+        } else {
+            MARGIN
+        }
+    }
+
+    /// How much longer than wanted packets wait; negative: too short.
+    fn error(&self) -> Option<i64> {
+        let estimate = self.arrivals.estimate()?;
+        let late = estimate.late.max(estimate.typical - DEEPEST);
+        Some(late + self.pulled - self.playing() - self.margin())
+    }
+
+    /// Moves the wait towards the wanted one, within the voice.
+    fn adapt(&mut self) {
+        self.rest = self.rest.saturating_sub(1);
+        if self.rest > 0 || self.gap.filled > 0 {
+            return;
+        }
+        let Some(error) = self.error().filter(|e| e.abs() > TOLERANCE) else {
+            return;
+        };
+        while self.sound.len() < FRAME + stretch::ROOM {
+            match self.store.first() {
+                Some(first) if first.missing == 0 && self.due(first) < STEP as i64 => {
+                    self.play(first)
+                }
+                _ => break,
+            }
+        }
+        let care = if error.abs() > INTOLERABLE {
+            Care::Force
+        } else {
+            Care::Wait
+        };
+        let most = error.unsigned_abs() as usize;
+        let moved = if error > 0 {
+            let moved = stretch::shorten(&mut self.sound, most, care);
+            self.shortened += moved as i64;
+            moved
+        } else {
+            let moved = stretch::lengthen(&mut self.sound, most, care);
+            self.lengthened += moved as i64;
+            moved
+        };
+        if moved > 0 {
+            self.rest = REST;
+        }
+    }
+
+    // ---- out ----
+
+    /// How far the timeline is from this packet.
+    fn due(&self, first: First) -> i64 {
+        first.span.timestamp - self.next
+    }
+
+    /// Adds at least one sample.
+    fn step(&mut self) {
+        let need = FRAME - self.sound.len();
+        let Some(first) = self.store.first() else {
+            if self.gap.filled == 0 && !self.gap.announced {
+                self.stats.underruns += 1;
+            }
+            return self.fill(need, Fade::Slow);
+        };
+        let mut due = self.due(first);
+        let lost_until = self.voice_end + self.packet * first.missing as i64;
+        if lost_until > self.next && due >= STEP as i64 {
+            let reach = payload::repair_reach(self.store.payload(first.sequence));
+            return if lost_until < first.span.timestamp || due > reach {
+                let until_repair = (due - reach).max(STEP as i64);
+                self.fill(need.min(until_repair as usize), Fade::Slow)
+            } else {
+                self.repair(first, due as usize)
+            };
+        }
+        if due >= STEP as i64 {
+            // A pause, where the wait can be changed at no cost.
+            if let Some(error) = self.error().filter(|e| e.abs() > TOLERANCE) {
+                let moved = error.clamp(-DEEPEST, due);
+                self.next += moved;
+                due -= moved;
+            }
+        }
+        if due >= STEP as i64 {
+            self.fill(need.min(due as usize), Fade::Quick)
+        } else {
+            self.play(first)
+        }
+    }
+
+    /// Decodes a packet whose turn it is.
+    fn play(&mut self, first: First) {
+        self.account(first);
+        let payload = self.store.payload(first.sequence);
+        let announced = announces_pause(payload);
+        self.repairs = if carries_repair(payload) {
+            REPAIRS
+        } else {
+            self.repairs.saturating_sub(1)
+        };
+        let length = match self.decoder.decode(payload, &mut self.scratch[..], false) {
+            Ok(length) if length > 0 => length,
+            _ => {
+                let length = (first.span.duration as usize).min(LONGEST);
+                self.stats.invalid += 1;
+                self.made_up += length as i64;
+                self.concealed.add(0, length as i64);
+                if self
+                    .decoder
+                    .decode(&[], &mut self.scratch[..length], false)
+                    .is_err()
+                {
+                    self.scratch.fill(0);
+                }
+                length
+            }
+        };
+        // Fits: `sound` holds less than a frame and the look-ahead before.
+        let _ = self
+            .sound
+            .extend_from_slice(&self.scratch[..length.min(LONGEST)]);
+        self.store.consume(first.sequence);
+        self.next = first.span.end();
+        self.voice_end = self.next;
+        self.packet = first.span.duration;
+        self.gap = Gap {
+            filled: 0,
+            repaired: 0,
+            gain: 1.0,
+            announced,
+        };
+    }
+
+    /// Plays the `due` samples before a packet from its repair data, which reaches as far.
+    fn repair(&mut self, first: First, due: usize) {
+        let reach =
+            (payload::repair_reach(self.store.payload(first.sequence)) as usize).min(LONGEST);
+        let payload = self.store.payload(first.sequence);
+        match self
+            .decoder
+            .decode(payload, &mut self.scratch[..reach], true)
+        {
+            Ok(length) if length >= due => {
+                let start = length - due;
+                if start > 0 {
+                    let last = self.sound.last().copied().unwrap_or(self.last);
+                    join(last, &mut self.scratch[start..length]);
+                }
+                let _ = self.sound.extend_from_slice(&self.scratch[start..length]);
+                self.next += due as i64;
+                self.gap.filled += due as i64;
+                self.gap.repaired += due as i64;
+                self.stats.repaired += 1;
+            }
+            _ => self.fill(due.min(FRAME), Fade::Slow),
+        }
+    }
+
+    /// Adds about `samples` (1 to a frame) of concealment, or of silence once that has faded.
+    fn fill(&mut self, samples: usize, fade: Fade) {
+        let length = samples.next_multiple_of(STEP).min(FRAME);
+        let fall = match fade {
+            Fade::Slow if !self.gap.announced => {
+                let from = CONCEAL / 2;
+                let over = (self.gap.filled + length as i64 - from).clamp(0, length as i64);
+                over as f32 / (CONCEAL - from) as f32
+            }
+            _ => length as f32 / TRAIL as f32,
+        };
+        let made = &mut self.scratch[..length];
+        let gain = (self.gap.gain - fall).max(0.0);
+        if self.gap.gain <= 0.0 || self.decoder.decode(&[], made, false).is_err() {
+            made.fill(0);
+        } else {
+            ramp(made, self.gap.gain, gain);
+        }
+        let _ = self.sound.extend_from_slice(made);
+        self.gap.gain = gain;
+        self.gap.filled += length as i64;
+        self.next += length as i64;
+    }
+
+    /// Now that the packet after a gap is known, says what the gap was: loss, lateness or a pause.
+    fn account(&mut self, first: First) {
+        let gap = (first.span.timestamp - self.voice_end).max(0);
+        let lost = gap.min(self.packet * first.missing as i64);
+        let late = if gap > lost || self.gap.announced {
+            0
+        } else {
+            (self.next - first.span.timestamp).clamp(0, self.gap.filled)
+        };
+        let made_up = (lost + late - self.gap.repaired).clamp(0, self.gap.filled);
+        let expected = first.span.duration + lost;
+        self.concealed.add(expected, made_up);
+        self.lost.add(expected, lost);
+        self.made_up += made_up;
+        self.stats.lost += first.missing;
+        let bar = if self.waits_for_repair {
+            REPAIR.1
+        } else {
+            REPAIR.0
+        };
+        self.waits_for_repair = self.repairs > 0 && self.lost.get() > bar;
+    }
+
+    fn update_stats(&mut self) {
+        let ms = |samples: i64| (samples.max(0) / MS) as u64;
+        self.stats.concealed_ms = ms(self.made_up);
+        self.stats.shortened_ms = ms(self.shortened);
+        self.stats.lengthened_ms = ms(self.lengthened);
+        self.stats.target_ms = ms(self.wait()) as u32;
+        if let Some(estimate) = self.arrivals.estimate() {
+            self.stats.delay_ms = ms(estimate.typical + self.pulled - self.playing()) as u32;
+        }
+        self.stats.jitter_ms = self.arrivals.jitter_ms();
+    }
+}
+
+/// Bends the start of new sound so that it begins at `last`, where the old sound ends.
+fn join(last: i16, after: &mut [i16]) {
+    let Some(&first) = after.first() else {
+        return;
+    };
+    let step = f32::from(last) - f32::from(first);
+    let length = STEP.min(after.len());
+    for (i, s) in after[..length].iter_mut().enumerate() {
+        let left = 1.0 - (i + 1) as f32 / length as f32;
+        *s = (f32::from(*s) + step * left) as i16;
+    }
+}
