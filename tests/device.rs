@@ -260,10 +260,7 @@ fn a_setting_that_is_not_allowed_ends_the_program_with_one_line() {
             &["run", "--board", "no-such.toml"],
             "no-such.toml: cannot be read",
         ),
-        (
-            &["check-board", "Cargo.toml"],
-            "unknown key `dependencies`",
-        ),
+        (&["check-board", "Cargo.toml"], "unknown key `dependencies`"),
         (&["run", "--console", "/no/such/tty"], "/no/such/tty"),
         (
             &[

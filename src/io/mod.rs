@@ -6,6 +6,7 @@ pub mod pcm;
 pub mod picture;
 pub mod sound;
 pub mod terminal;
+mod this_thread;
 pub mod tty;
 pub mod udp;
 pub mod wav;
@@ -72,7 +73,8 @@ struct Shell {
 
 impl Shell {
     fn new(config: Config, paths: &[ConsolePath]) -> io::Result<Self> {
-        flush_denormals_to_zero();
+        this_thread::flush_denormals_to_zero();
+        this_thread::run_before_others();
         let now = Instant::now();
         let poll = Poll::new()?;
         let registry = poll.registry();
@@ -288,31 +290,5 @@ impl Shell {
         };
         self.next_picture = Some(now + pause);
         self.consoles.draw(&screen::drawn(&self.intercom.view()));
-    }
-}
-
-/// Makes this thread's arithmetic treat denormal numbers as zero: they double or triple the cost of audio filters.
-fn flush_denormals_to_zero() {
-    #[cfg(target_arch = "x86_64")]
-    {
-        // MXCSR: flush results to zero (bit 15), take operands as zero (bit 6). Intel SDM volume 1, §10.2.3.
-        let mut mxcsr: u32 = 0;
-        // SAFETY: stmxcsr and ldmxcsr move 32 bits between the named local and this thread's MXCSR; the bits set are defined.
-        unsafe {
-            std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack));
-            mxcsr |= 1 << 15 | 1 << 6;
-            std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack));
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        // FPCR.FZ, bit 24. Arm ARM, C5.2.8.
-        let mut fpcr: u64;
-        // SAFETY: FPCR is this thread's own and FZ is defined on every ARMv8-A core.
-        unsafe {
-            std::arch::asm!("mrs {}, fpcr", out(reg) fpcr, options(nomem, nostack));
-            fpcr |= 1 << 24;
-            std::arch::asm!("msr fpcr, {}", in(reg) fpcr, options(nomem, nostack));
-        }
     }
 }
