@@ -36,6 +36,9 @@ enum Command {
         /// A console on standard input and output (`stdio`; turns the terminal's screen off), or on a tty.
         #[arg(long, value_name = "stdio|PATH")]
         console: Vec<ConsolePath>,
+        /// What to tell on standard error: `off`, `error`, `warn`, `info`, `debug` (addresses, too).
+        #[arg(long, value_name = "LEVEL", default_value = "off")]
+        log: log::LevelFilter,
     },
     /// Say whether a board file is right.
     CheckBoard {
@@ -56,8 +59,15 @@ fn main() -> ExitCode {
             settings,
             set,
             console,
-        } => configure(board.as_deref(), settings.as_deref(), &set)
-            .and_then(|config| Ok(io::run(config, &console)?)),
+            log,
+        } => {
+            // Ours only: what libraries tell may hold keys.
+            env_logger::Builder::new()
+                .filter_module("sotto", log)
+                .init();
+            configure(board.as_deref(), settings.as_deref(), &set)
+                .and_then(|config| Ok(io::run(config, &console)?))
+        }
         Command::CheckBoard { file } => Board::read(&file)
             .map(|board| println!("{}: a good board file for `{}`", file.display(), board.name))
             .map_err(Into::into),
