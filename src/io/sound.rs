@@ -16,6 +16,8 @@ use crate::voice::frame::{Frame, silence};
 
 /// How often the speaker's fill is looked at: evenly, as whoever pulls unevenly needs a longer jitter buffer.
 const TICK: Duration = Duration::from_millis(10);
+/// A turn so little before a tick does its work, and saves a turn of its own.
+const EARLY: Duration = Duration::from_millis(2);
 /// Sound in one frame.
 const PERIOD: Duration = Duration::from_millis(10);
 /// A device that paces itself catches up this many frames after a stall, and lets the rest go.
@@ -156,7 +158,7 @@ impl Sound {
         mut pull: impl FnMut(&mut Frame),
     ) {
         let Some(tick) = self.tick else { return };
-        let is_due = tick <= now;
+        let is_due = tick <= now + EARLY;
         if is_due {
             self.tick = Some(if tick + TICK > now {
                 tick + TICK

@@ -18,7 +18,7 @@ const BITRATE: i32 = 40_000;
 /// 12 kHz of sound: speech has next to nothing above, and what that would cost goes into repair data instead.
 const BANDWIDTH: Bandwidth = Bandwidth::Superwideband;
 /// Of 10. Below, speech is measurably worse; above, only slower.
-const COMPLEXITY: i32 = 5;
+const COMPLEXITY: i32 = 3;
 /// Losses in percent that the encoder is told of before the first report, and at least: at 0 it sends no repair
 /// data, and the first report takes seconds.
 const LEAST_LOSS: u8 = 5;
