@@ -212,20 +212,20 @@ impl Settings {
                 "{place}: `{key}` is not a key; expected one like `volume` or `sound.capture`"
             )));
         }
+        let is_secret = key.trim() == "passphrase";
         let bare = format!("{key} = {value}");
-        let text = if toml::from_str::<toml::Table>(&bare).is_ok() {
+        // A passphrase may look like a number or a date.
+        let is_toml = if is_secret {
+            value.trim_start().starts_with(['"', '\''])
+        } else {
+            toml::from_str::<toml::Table>(&bare).is_ok()
+        };
+        let text = if is_toml {
             bare
         } else {
             format!("{key} = {}", toml::Value::from(value))
         };
-        // A passphrase may look like a number, and is not to be repeated in an error.
-        if key.trim() == "passphrase" && value.parse::<f64>().is_ok() {
-            return parse(
-                &format!("passphrase = {}", toml::Value::from(value)),
-                "--set passphrase",
-            );
-        }
-        let place = if key.trim() == "passphrase" {
+        let place = if is_secret {
             "--set passphrase".into()
         } else {
             place
@@ -367,6 +367,11 @@ fn parse<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<T, C
         // Without its input the error does not quote the line, which may hold a passphrase.
         error.set_input(None);
         let key = key_at(text, error.span());
+        if key == "passphrase" {
+            return ConfigError(format!(
+                "{place}{line}: `passphrase`: expected text in quotes, with at least one letter or digit"
+            ));
+        }
         let said = error
             .message()
             .replace('\n', " ")
@@ -506,9 +511,13 @@ mod tests {
             "passphrase = \"hunter2",
             "passphrase = [\"hunter2\"]",
             "passphrase = hunter2",
+            "passphrase = 0x41",
         ] {
             let error = error(text);
-            assert!(!error.contains("hunter2"), "{error}");
+            assert!(
+                !error.contains("hunter2") && !error.contains("65"),
+                "{error}"
+            );
         }
     }
 }

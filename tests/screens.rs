@@ -94,7 +94,7 @@ fn any_text_and_any_number_can_be_drawn() {
     ];
     for text in texts.map(str::to_owned) {
         let mut screen = Framebuffer::new();
-        draw(&View::NewPassphrase(text.clone()), &mut screen);
+        draw(&View::NewPassphrase(text.clone().into()), &mut screen);
         draw(
             &View::Ended {
                 reason: text.clone(),

@@ -40,8 +40,8 @@ pub struct Keys {
     prepared: Option<([u8; 16], Master)>,
     v1: Option<Master>,
     wanted: VecDeque<Wanted>,
-    /// The derivation under way: the front of `wanted` unless it was withdrawn.
-    under_way: Option<u64>,
+    /// The derivation under way, by its ticket, and what for, unless that was withdrawn. There is never a second one.
+    under_way: Option<(u64, Option<Wanted>)>,
     last_ticket: u64,
 }
 
@@ -50,6 +50,7 @@ impl Keys {
     pub fn set_passphrase(&mut self, passphrase: Passphrase) {
         *self = Self {
             passphrase: Some(passphrase),
+            under_way: self.under_way.take().map(|(ticket, _)| (ticket, None)),
             last_ticket: self.last_ticket,
             ..Self::default()
         };
@@ -62,7 +63,7 @@ impl Keys {
 
     /// Asks for the next offer's key, unless it is there or on its way.
     pub fn prepare(&mut self, salt: [u8; 16]) {
-        let coming = self.wanted.iter().any(|w| matches!(w, Wanted::Prepared(_)));
+        let coming = self.is_coming(|w| matches!(w, Wanted::Prepared(_)));
         if self.passphrase.is_some() && self.prepared.is_none() && !coming {
             self.wanted.push_back(Wanted::Prepared(salt));
         }
@@ -80,7 +81,7 @@ impl Keys {
 
     /// Asks for v1's key, unless it is there or on its way.
     pub fn want_v1(&mut self) {
-        let coming = self.wanted.iter().any(|w| matches!(w, Wanted::V1));
+        let coming = self.is_coming(|w| matches!(w, Wanted::V1));
         if self.v1.is_none() && !coming {
             self.wanted.push_back(Wanted::V1);
         }
@@ -93,16 +94,12 @@ impl Keys {
 
     /// Asks for the key that opens `offer`; a person waits for it, so it goes first.
     pub fn want_offer(&mut self, offer: v2::Sealed) {
-        let position = usize::from(self.under_way.is_some() && !self.wanted.is_empty());
-        self.wanted.insert(position, Wanted::Offer(Box::new(offer)));
+        self.wanted.push_front(Wanted::Offer(Box::new(offer)));
     }
 
-    /// No offer's key is wanted any more.
-    pub fn forget_offer(&mut self) {
-        if matches!(self.wanted.front(), Some(Wanted::Offer(_))) {
-            self.under_way = None;
-        }
-        self.wanted.retain(|w| !matches!(w, Wanted::Offer(_)));
+    fn is_coming(&self, is_it: fn(&Wanted) -> bool) -> bool {
+        let under_way = self.under_way.iter().filter_map(|(_, w)| w.as_ref());
+        self.wanted.iter().chain(under_way).any(is_it)
     }
 
     /// The next derivation, if none is under way.
@@ -111,7 +108,8 @@ impl Keys {
             return None;
         }
         let passphrase = self.passphrase.as_ref()?;
-        let (text, salt, iterations) = match self.wanted.front()? {
+        let wanted = self.wanted.pop_front()?;
+        let (text, salt, iterations) = match &wanted {
             Wanted::Prepared(salt) => (passphrase.normalised(), salt.to_vec(), V2_ITERATIONS),
             Wanted::V1 => (
                 Zeroizing::new(passphrase.exact().to_owned()),
@@ -125,7 +123,7 @@ impl Keys {
             ),
         };
         self.last_ticket += 1;
-        self.under_way = Some(self.last_ticket);
+        self.under_way = Some((self.last_ticket, Some(wanted)));
         Some(Request {
             ticket: self.last_ticket,
             passphrase: text,
@@ -134,17 +132,23 @@ impl Keys {
         })
     }
 
-    /// Takes a derived key; gives it back with its offer when it is to open one. A stale ticket is dropped.
+    /// Takes a derived key; gives it back with its offer when it is to open one. One that is not wanted any more is dropped.
     pub fn handle(&mut self, ticket: u64, master: Master) -> Option<(v2::Sealed, Master)> {
-        if self.under_way != Some(ticket) {
-            return None;
-        }
-        self.under_way = None;
-        match self.wanted.pop_front()? {
+        match self.finished(ticket)? {
             Wanted::Prepared(salt) => self.prepared = Some((salt, master)),
             Wanted::V1 => self.v1 = Some(master),
             Wanted::Offer(offer) => return Some((*offer, master)),
         }
         None
+    }
+
+    /// A key could not be derived. True if somebody waits for it.
+    pub fn handle_failure(&mut self, ticket: u64) -> bool {
+        self.finished(ticket).is_some()
+    }
+
+    fn finished(&mut self, ticket: u64) -> Option<Wanted> {
+        let (_, wanted) = self.under_way.take_if(|(t, _)| *t == ticket)?;
+        wanted
     }
 }

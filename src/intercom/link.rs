@@ -25,6 +25,12 @@ use super::session::{Description, Role, Setup};
 
 /// Sources that proved themselves, the newest last.
 const MAX_SOURCES: usize = 16;
+/// What dimpl gives a DTLS handshake, counted from its building rather than from its first packet.
+const HANDSHAKE: Duration = Duration::from_secs(40);
+/// Younger than this, one leaves time enough for the handshake itself.
+const FRESH: Duration = Duration::from_secs(30);
+/// New sources let in to one attempt: a check that was overheard can be replayed from any number.
+const MAX_ADMITTED: usize = 64;
 /// Early datagrams kept, and how large each may be.
 const MAX_EARLY: usize = 8;
 const MAX_EARLY_BYTES: usize = 2_000;
@@ -93,11 +99,13 @@ pub struct Link {
     sequence: u64,
     channel: Option<ChannelId>,
     sources: Deque<SocketAddr, MAX_SOURCES>,
+    admitted: usize,
     early: Deque<(SocketAddr, SocketAddr, Vec<u8>), MAX_EARLY>,
     local: Vec<IceCandidate>,
     remote: Vec<IceCandidate>,
     /// Where media goes now: our socket and the peer's address.
     path: Option<(SocketAddr, SocketAddr)>,
+    since: Instant,
     authenticated: Instant,
     timeout: Instant,
 }
@@ -187,10 +195,12 @@ impl Link {
             sequence: u64::from(sequence & 0x7FFF),
             channel: channel.filter(|_| dialect == Dialect::V2),
             sources: Deque::new(),
+            admitted: 0,
             early: Deque::new(),
             local: Vec::new(),
             remote: remote.candidates.iter().filter_map(ice_candidate).collect(),
             path: None,
+            since: now,
             authenticated: now,
             timeout: now,
         });
@@ -220,6 +230,12 @@ impl Link {
 
     /// Checks every path to the peer again that ICE has given up.
     pub fn retry(&mut self) {
+        // The path that worked may be one that no code named: peer-reflexive.
+        if let Some((_, peer)) = self.path
+            && let Ok(candidate) = IceCandidate::host(peer, Protocol::Udp)
+        {
+            self.rtc.add_remote_candidate(candidate);
+        }
         for candidate in self.remote.clone() {
             self.rtc.add_remote_candidate(candidate);
         }
@@ -245,9 +261,14 @@ impl Link {
             if !is_valid_check(data, local, &remote.ufrag) && !is_valid_reply(data, remote) {
                 return;
             }
+            let is_new = !self.sources.iter().any(|s| *s == source);
+            if is_new && self.admitted == MAX_ADMITTED {
+                return;
+            }
             self.authenticated = now;
             self.feed(input);
-            if !self.sources.iter().any(|s| *s == source) {
+            if is_new {
+                self.admitted += 1;
                 self.remember(now, source);
             }
         } else if self.sources.iter().any(|s| *s == source) {
@@ -336,6 +357,13 @@ impl Link {
         self.rtc.is_alive()
     }
 
+    /// Whether a link that has not connected yet had better be built anew: its handshake failed or is past its time, or
+    /// has no path yet and would have too little time left.
+    pub fn is_spent(&self, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.since);
+        !self.is_alive() || age >= HANDSHAKE || (age >= FRESH && self.path.is_none())
+    }
+
     /// When the peer last proved that it is there.
     pub fn last_authenticated(&self) -> Instant {
         self.authenticated
@@ -352,8 +380,13 @@ impl Link {
     }
 
     fn remember(&mut self, now: Instant, source: SocketAddr) {
-        if self.sources.is_full() {
+        if self.sources.is_full()
+            && let Some(oldest) = self.sources.pop_front()
+            && self.path.is_some_and(|(_, peer)| peer == oldest)
+        {
+            // The one that carries the call stays.
             self.sources.pop_front();
+            let _ = self.sources.push_back(oldest);
         }
         // A place was just made.
         let _ = self.sources.push_back(source);

@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use call::{Call, Effect, Phase};
 use code::seal::Master;
 use console::{Command, Console, Mode};
@@ -68,6 +70,13 @@ pub enum Input<'a> {
         /// The key.
         master: Master,
     },
+    /// A key that could not be derived.
+    KeyFailed {
+        /// The request's.
+        ticket: u64,
+    },
+    /// The sound card ran over or dry so many times more: microphone, speaker.
+    Xruns([u64; 2]),
     /// A console opened.
     ConsoleOpened {
         /// Its number.
@@ -104,8 +113,8 @@ pub enum Input<'a> {
 pub enum Output {
     /// Send a datagram from the socket with that address.
     Transmit(Transmit),
-    /// Write bytes to a console.
-    Console(ConsoleId, Vec<u8>),
+    /// Write bytes to a console; a passphrase may be among them.
+    Console(ConsoleId, Zeroizing<Vec<u8>>),
     /// Derive a key on a thread and give it back as [`Input::Key`].
     Derive(Request),
     /// Open a UDP socket on every address and say which, or close them all.
@@ -144,6 +153,10 @@ pub struct Intercom {
     talk: TalkButton,
     muted: bool,
     notice: Notice,
+    /// The console whose command is being run: problems are its own.
+    asking: Option<ConsoleId>,
+    /// The console whose text is being read, which may take a key's time.
+    reader: Option<ConsoleId>,
     counters: status::Counters,
     out: VecDeque<Output>,
 }
@@ -160,7 +173,7 @@ enum TalkButton {
 /// What the screen shows over the state until NEXT, BACK or time takes it away.
 enum Notice {
     None,
-    NewPassphrase(zeroize::Zeroizing<String>),
+    NewPassphrase(Zeroizing<String>),
     Ended(String, Instant),
     Problem(String, Instant),
 }
@@ -181,6 +194,8 @@ impl Intercom {
             talk: TalkButton::Up,
             muted: false,
             notice: Notice::None,
+            asking: None,
+            reader: None,
             counters: status::Counters::default(),
             out: VecDeque::new(),
         };
@@ -208,6 +223,11 @@ impl Intercom {
             Input::Sockets(sockets) => self.call.handle_sockets(now, sockets),
             Input::StunServers(servers) => self.call.handle_servers(now, servers),
             Input::Key { ticket, master } => self.call.handle_key(now, ticket, master),
+            Input::KeyFailed { ticket } => self.call.handle_key_failure(now, ticket),
+            Input::Xruns([capture, playback]) => {
+                self.counters.capture_xruns += capture;
+                self.counters.playback_xruns += playback;
+            }
             Input::ConsoleOpened {
                 console,
                 interactive,
@@ -283,10 +303,10 @@ impl Intercom {
         self.call.phase() == Phase::InCall
     }
 
-    /// What the screen shows now.
-    pub fn view(&self) -> View {
+    /// What the screen shows at `now`.
+    pub fn view(&self, now: Instant) -> View {
         match &self.notice {
-            Notice::NewPassphrase(words) => return View::NewPassphrase(words.to_string()),
+            Notice::NewPassphrase(words) => return View::NewPassphrase(words.clone()),
             Notice::Ended(reason, _) => {
                 return View::Ended {
                     reason: reason.clone(),
@@ -295,7 +315,8 @@ impl Intercom {
             Notice::Problem(text, _) => return View::Error { text: text.clone() },
             Notice::None => {}
         }
-        let now = self.now;
+        // Waits began at inputs, and the clock may be read before the next one.
+        let now = now.max(self.now);
         match self.call.phase() {
             Phase::Idle if self.call.has_passphrase() => View::Ready,
             Phase::Idle => View::NoPassphrase,
@@ -311,15 +332,14 @@ impl Intercom {
             Phase::Connecting(since) => View::Connecting {
                 elapsed: now - since,
             },
-            Phase::InCall => self.call_view(),
+            Phase::InCall => self.call_view(now),
         }
     }
 
-    fn call_view(&self) -> View {
+    fn call_view(&self, now: Instant) -> View {
         let Some(talk) = self.call.talk() else {
             return View::Ready;
         };
-        let now = self.now;
         View::InCall(InCall {
             duration: now - talk.since(),
             words: talk.words(),
@@ -363,14 +383,18 @@ impl Intercom {
     fn run_lines(&mut self, console: ConsoleId) {
         while let Some(line) = self.consoles.get_mut(&console).and_then(Console::poll_line) {
             match console::parse(&line) {
-                Ok(Some(command)) => self.run(console, command),
+                Ok(Some(command)) => {
+                    self.asking = Some(console);
+                    self.run(console, command);
+                }
                 Ok(None) => {}
                 Err(problem) => self.reply(console, &format!("! {problem}")),
             }
             self.collect();
+            self.asking = None;
         }
         while let Some(echo) = self.consoles.get_mut(&console).and_then(Console::poll_echo) {
-            self.out.push_back(Output::Console(console, echo));
+            self.out.push_back(Output::Console(console, echo.into()));
         }
     }
 
@@ -389,8 +413,8 @@ impl Intercom {
             },
             Command::MakePassphrase => {
                 let passphrase = Passphrase::make(self.call.random());
-                let words = zeroize::Zeroizing::new(passphrase.exact().to_owned());
-                self.reply(console, &format!("* passphrase {}", *words));
+                let words = Zeroizing::new(passphrase.exact().to_owned());
+                self.reply(console, &Zeroizing::new(format!("* passphrase {}", *words)));
                 self.use_passphrase(passphrase);
                 self.notice = Notice::NewPassphrase(words);
             }
@@ -416,7 +440,12 @@ impl Intercom {
                 console,
                 "! This intercom is always on; pull its plug to stop it.",
             ),
-            Command::Text(text) => self.call.read(now, &text),
+            Command::Text(text) => {
+                if !self.call.is_reading() {
+                    self.reader = Some(console);
+                }
+                self.call.read(now, &text);
+            }
         }
     }
 
@@ -424,7 +453,8 @@ impl Intercom {
         self.call.leave(self.now);
         self.collect();
         for (&console, c) in &mut self.consoles {
-            self.out.push_back(Output::Console(console, c.farewell()));
+            self.out
+                .push_back(Output::Console(console, c.farewell().into()));
         }
         self.out.push_back(Output::Quit);
     }
@@ -443,7 +473,7 @@ impl Intercom {
         if let Some(c) = self.consoles.get_mut(&console) {
             for line in text.lines() {
                 let bytes = c.say(line);
-                self.out.push_back(Output::Console(console, bytes));
+                self.out.push_back(Output::Console(console, bytes.into()));
             }
         }
     }
@@ -495,16 +525,24 @@ impl Intercom {
         match (button, self.call.phase()) {
             (Button::Talk, Phase::Idle) if !self.call.has_passphrase() => {
                 let passphrase = Passphrase::make(self.call.random());
-                let words = zeroize::Zeroizing::new(passphrase.exact().to_owned());
+                let words = Zeroizing::new(passphrase.exact().to_owned());
                 self.use_passphrase(passphrase);
                 self.notice = Notice::NewPassphrase(words);
             }
             (Button::Talk, Phase::Idle) => self.make_offer(Dialect::V2),
-            (Button::Next, Phase::InCall) => self.call.words_are(self.now, true),
+            // Nobody should confirm words that the screen does not show.
+            (Button::Next, Phase::InCall) if self.shows_words() => {
+                self.call.words_are(self.now, true);
+            }
             (Button::Back, Phase::Idle) => {}
             (Button::Back, _) => self.call.hang_up(self.now),
             _ => {}
         }
+    }
+
+    fn shows_words(&self) -> bool {
+        let talk = self.call.talk();
+        talk.is_some_and(|t| t.words().is_some() && t.lost().is_none())
     }
 
     fn release_talk(&mut self) {
@@ -527,13 +565,24 @@ impl Intercom {
                     if let Some(reason) = line.strip_prefix("ended ") {
                         self.talk = TalkButton::Up;
                         self.notice = Notice::Ended(reason.to_owned(), self.now + NOTICE);
-                    } else if line.starts_with("connecting") {
+                    } else if ["offer ", "answer ", "connecting"]
+                        .iter()
+                        .any(|s| line.starts_with(s))
+                    {
                         self.notice = Notice::None;
                     }
                     self.say(&format!("* {line}"));
                 }
                 Effect::Problem(line) => {
-                    self.say(&format!("! {line}"));
+                    let said = format!("! {line}");
+                    match self
+                        .asking
+                        .or(self.reader)
+                        .filter(|c| self.consoles.contains_key(c))
+                    {
+                        Some(console) => self.reply(console, &said),
+                        None => self.say(&said),
+                    }
                     self.notice = Notice::Problem(line, self.now + NOTICE);
                 }
                 Effect::Transmit(t) => {
@@ -541,7 +590,11 @@ impl Intercom {
                     self.out.push_back(Output::Transmit(t));
                 }
                 Effect::Derive(request) => self.out.push_back(Output::Derive(request)),
-                Effect::Network(on) => self.out.push_back(Output::Network(on)),
+                Effect::Network(on) => {
+                    // Only the last word counts: sockets of a call that is over already are never opened.
+                    self.out.retain(|o| !matches!(o, Output::Network(_)));
+                    self.out.push_back(Output::Network(on));
+                }
                 Effect::Resolve => self.out.push_back(Output::Resolve(self.setup.stun.clone())),
                 Effect::Sound(on) => self.out.push_back(Output::Sound(on)),
             }

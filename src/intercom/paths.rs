@@ -5,12 +5,14 @@
 //! the offer gets a real connectivity check every 15 s from every socket: that holds a filtering NAT open for the
 //! offerer, whose own checks begin only when a person has carried the answer back.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::ice::{StunMessage, TransId};
 
 use super::Random;
+use super::code::contents::is_reachable;
 use super::code::seal::IceCredentials;
 use super::code::v2::{Candidate, CandidateKind};
 use super::session::Description;
@@ -64,7 +66,7 @@ pub struct Paths {
     servers: Vec<SocketAddr>,
     bindings: Vec<Binding>,
     checks: Option<Checks>,
-    out: Vec<Transmit>,
+    out: VecDeque<Transmit>,
 }
 
 impl Paths {
@@ -77,7 +79,9 @@ impl Paths {
 
     /// The STUN servers' addresses.
     pub fn set_servers(&mut self, now: Instant, servers: &[SocketAddr]) {
-        self.servers = servers.iter().copied().take(MAX_SERVERS).collect();
+        // A global IPv6 address needs no server to tell it.
+        let useful = servers.iter().copied().filter(SocketAddr::is_ipv4);
+        self.servers = useful.take(MAX_SERVERS).collect();
         self.bind(now);
     }
 
@@ -116,7 +120,7 @@ impl Paths {
         let host = |v4: bool| {
             self.sockets
                 .iter()
-                .filter(move |s| s.is_ipv4() == v4 && !is_link_local(s.ip()))
+                .filter(move |s| s.is_ipv4() == v4 && is_reachable(**s))
                 .map(|&addr| Candidate {
                     kind: CandidateKind::Host,
                     addr,
@@ -126,7 +130,7 @@ impl Paths {
             kind: CandidateKind::ServerReflexive,
             addr,
         });
-        let mut kinds: [std::collections::VecDeque<Candidate>; 3] = [
+        let mut kinds: [VecDeque<Candidate>; 3] = [
             host(true).collect(),
             reflexive.collect(),
             host(false).collect(),
@@ -189,8 +193,11 @@ impl Paths {
         for b in self.bindings.iter_mut().filter(|b| b.next <= now) {
             b.tries = b.tries.saturating_add(1);
             b.next = now + if b.tries < TRIES { RETRY } else { KEEPALIVE };
-            random(&mut b.transaction);
-            self.out.push(Transmit {
+            // A retransmission is the same request (RFC 8489 §6.2.1): a slow answer to the first one counts.
+            if b.tries == 1 || b.mapped.is_some() {
+                random(&mut b.transaction);
+            }
+            self.out.push_back(Transmit {
                 source: b.socket,
                 destination: b.server,
                 contents: binding_request(&b.transaction),
@@ -215,7 +222,7 @@ impl Paths {
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.out.pop()
+        self.out.pop_front()
     }
 
     /// When [`Self::handle_timeout`] has something to do.
@@ -231,8 +238,7 @@ impl Paths {
                     .bindings
                     .iter()
                     .any(|b| b.socket == socket && b.server == server);
-                // A global IPv6 address needs no server to tell it.
-                let useful = socket.is_ipv4() && server.is_ipv4() && !socket.ip().is_loopback();
+                let useful = socket.is_ipv4() && !socket.ip().is_loopback();
                 if useful && !known {
                     self.bindings.push(Binding {
                         socket,
@@ -303,12 +309,4 @@ fn binding_request(transaction: &[u8; 12]) -> Vec<u8> {
     let mut out = vec![0x00, 0x01, 0x00, 0x00, 0x21, 0x12, 0xA4, 0x42];
     out.extend_from_slice(transaction);
     out
-}
-
-/// Whether an address means something on its own link only.
-pub fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    }
 }

@@ -7,17 +7,20 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
+use super::code::contents;
 use super::code::seal::IceCredentials;
 use super::code::v2::{Browser, Candidate, CandidateKind, Contents};
 
 /// Payload type of Opus in sessions that we describe.
 pub const OPUS_PT: u8 = 111;
-/// Payload type of RED (RFC 2198) in sessions that v2 stands for.
-pub const RED_PT: u8 = 63;
 /// Header extension id of the MID (RFC 9143 §15) in sessions that we describe.
 pub const MID_EXT: u8 = 4;
 /// As many candidates as are ever read from one description.
 const MAX_CANDIDATES: usize = 30;
+/// m-lines of one description at most: a peer's are all echoed in our answer.
+const MAX_MEDIA: usize = 8;
+/// Characters of a kind, protocol or format in an m-line at most.
+const MAX_TOKEN: usize = 32;
 
 /// Who made the offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +42,24 @@ pub enum Setup {
     Passive,
 }
 
-/// One m-line that we speak, by its mid.
+/// One m-line, by its mid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Media {
     /// Opus.
     Audio(String),
     /// SCTP over DTLS.
     Data(String),
+    /// What one end or the other does without (RFC 3264 §6): it keeps its place in offer and answer, at port 0.
+    Rejected {
+        /// Such as `video`.
+        kind: String,
+        /// Such as `UDP/TLS/RTP/SAVPF`.
+        protocol: String,
+        /// The first of its formats; says nothing, but an m-line has at least one.
+        format: String,
+        /// A rejected m-line need not have one.
+        mid: Option<String>,
+    },
 }
 
 /// One end of a session, ours or the peer's.
@@ -57,12 +71,10 @@ pub struct Description {
     pub fingerprint: [u8; 32],
     /// DTLS role.
     pub setup: Setup,
-    /// m-lines in their order, at most one of each kind.
+    /// m-lines in their order, at most 8; one is [`Media::Audio`], at most one is [`Media::Data`].
     pub media: Vec<Media>,
     /// Opus payload type.
     pub opus_pt: u8,
-    /// RED payload type, if RED may be sent.
-    pub red_pt: Option<u8>,
     /// Header extension id of the MID, 1–14.
     pub mid_ext: Option<u8>,
     /// The announced SSRC of its audio; in v2 none is announced.
@@ -81,7 +93,6 @@ impl Description {
             setup: Setup::ActPass,
             media: default_media(),
             opus_pt: browser.map_or(OPUS_PT, |b: &Browser| b.opus_pt),
-            red_pt: browser.map_or(Some(RED_PT), |b| b.red_pt),
             mid_ext: Some(browser.map_or(MID_EXT, |b| b.mid_ext)),
             ssrc: None,
             candidates: contents.candidates.iter().copied().collect(),
@@ -92,7 +103,7 @@ impl Description {
     pub fn audio_mid(&self) -> Option<&str> {
         self.media.iter().find_map(|m| match m {
             Media::Audio(mid) => Some(mid.as_str()),
-            Media::Data(_) => None,
+            _ => None,
         })
     }
 
@@ -101,7 +112,10 @@ impl Description {
         self.media.iter().any(|m| matches!(m, Media::Data(_)))
     }
 
-    /// Reads the SDP of a v1 code: the first audio m-line with Opus, and the data m-line.
+    /// Reads the SDP of a v1 code: the audio m-line with Opus, and the data m-line. Those of other kinds come
+    /// back rejected.
+    ///
+    /// Both share one transport (RFC 9143 BUNDLE), which the first of them describes.
     ///
     /// # Errors
     /// What is missing or not spoken here, in words for the owner.
@@ -111,7 +125,7 @@ impl Description {
 
     /// The SDP of our own end, as a browser takes it.
     pub fn to_sdp(&self, session_id: u64) -> String {
-        let mids: Vec<&str> = self.media.iter().map(Media::mid).collect();
+        let mids: Vec<&str> = self.media.iter().filter_map(Media::bundled).collect();
         let mut s = format!(
             "v=0\r\no=- {session_id} 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\na=msid-semantic: WMS sotto\r\n",
             mids.join(" ")
@@ -125,10 +139,31 @@ impl Description {
 
     fn write_media(&self, s: &mut String, media: &Media) -> std::fmt::Result {
         let pt = self.opus_pt;
-        match media {
-            Media::Audio(_) => write!(s, "m=audio 9 UDP/TLS/RTP/SAVPF {pt}\r\n")?,
-            Media::Data(_) => write!(s, "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n")?,
-        }
+        let mid = match media {
+            Media::Audio(mid) => {
+                write!(s, "m=audio 9 UDP/TLS/RTP/SAVPF {pt}\r\n")?;
+                mid
+            }
+            Media::Data(mid) => {
+                write!(s, "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n")?;
+                mid
+            }
+            Media::Rejected {
+                kind,
+                protocol,
+                format,
+                mid,
+            } => {
+                write!(
+                    s,
+                    "m={kind} 0 {protocol} {format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n"
+                )?;
+                return match mid {
+                    Some(mid) => write!(s, "a=mid:{mid}\r\n"),
+                    None => Ok(()),
+                };
+            }
+        };
         write!(s, "c=IN IP4 0.0.0.0\r\n")?;
         for (i, c) in self.candidates.iter().enumerate() {
             let (typ, preference) = match c.kind {
@@ -162,9 +197,8 @@ impl Description {
         };
         write!(
             s,
-            "a=fingerprint:sha-256 {}\r\na=setup:{setup}\r\na=mid:{}\r\n",
-            fingerprint.join(":"),
-            media.mid()
+            "a=fingerprint:sha-256 {}\r\na=setup:{setup}\r\na=mid:{mid}\r\n",
+            fingerprint.join(":")
         )?;
         match media {
             Media::Audio(_) => {
@@ -182,7 +216,7 @@ impl Description {
                     )?;
                 }
             }
-            Media::Data(_) => write!(s, "a=sctp-port:5000\r\na=max-message-size:65536\r\n")?,
+            _ => write!(s, "a=sctp-port:5000\r\na=max-message-size:65536\r\n")?,
         }
         Ok(())
     }
@@ -196,51 +230,44 @@ pub fn default_media() -> Vec<Media> {
 const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 impl Media {
-    fn mid(&self) -> &str {
+    /// Its mid, if it is in the BUNDLE group.
+    fn bundled(&self) -> Option<&str> {
         match self {
-            Self::Audio(mid) | Self::Data(mid) => mid,
+            Self::Audio(mid) | Self::Data(mid) => Some(mid),
+            Self::Rejected { .. } => None,
         }
     }
 }
 
-/// What one SDP section is about.
-#[derive(Clone, Copy, PartialEq)]
-enum Section {
-    Session,
-    Audio,
-    Data,
+/// A description as it is read: the session's lines, then an m-line and its lines at a time.
+#[derive(Default)]
+struct Parser {
+    session: Transport,
+    sections: Vec<Section>,
 }
 
-struct Parser {
-    section: Section,
-    media: Vec<Media>,
+/// How to reach an end, and who it is.
+#[derive(Default)]
+struct Transport {
     ufrag: Option<String>,
     pwd: Option<String>,
     fingerprint: Option<[u8; 32]>,
-    setup: Setup,
-    opus_pt: Option<u8>,
-    red_pt: Option<u8>,
-    mid_ext: Option<u8>,
-    ssrc: Option<u32>,
+    setup: Option<Setup>,
     candidates: Vec<Candidate>,
 }
 
-impl Default for Parser {
-    fn default() -> Self {
-        Self {
-            section: Section::Session,
-            media: Vec::new(),
-            ufrag: None,
-            pwd: None,
-            fingerprint: None,
-            setup: Setup::ActPass,
-            opus_pt: None,
-            red_pt: None,
-            mid_ext: None,
-            ssrc: None,
-            candidates: Vec::new(),
-        }
-    }
+struct Section {
+    kind: String,
+    port: u16,
+    protocol: String,
+    format: String,
+    mid: Option<String>,
+    /// Port 0, and yet meant (RFC 9143 §6).
+    bundle_only: bool,
+    transport: Transport,
+    opus_pt: Option<u8>,
+    mid_ext: Option<u8>,
+    ssrc: Option<u32>,
 }
 
 impl Parser {
@@ -248,81 +275,94 @@ impl Parser {
         for line in sdp.lines() {
             let line = line.trim_end();
             if let Some(m) = line.strip_prefix("m=") {
-                self.media_line(m)?;
+                if self.sections.len() == MAX_MEDIA {
+                    return Err(TOO_MUCH.into());
+                }
+                self.sections.push(Section::parse(m).ok_or(UNREADABLE)?);
             } else if let Some(a) = line.strip_prefix("a=") {
                 let (name, value) = a.split_once(':').unwrap_or((a, ""));
-                self.attribute(name, value);
+                match self.sections.last_mut() {
+                    Some(section) => section.attribute(name, value),
+                    None => self.session.attribute(name, value),
+                }
             }
         }
+        self.finish()
+    }
+
+    fn finish(mut self) -> Result<Description, String> {
         let missing = |what: &str| {
             format!("The session in this code has no {what}; make a new one at the other end.")
         };
-        if !self.media.iter().any(|m| matches!(m, Media::Audio(_))) {
-            return Err(missing("audio"));
+        for kind in ["audio", "application"] {
+            if self.sections.iter().filter(|s| s.is(kind)).count() > 1 {
+                return Err(format!(
+                    "This code asks for {kind} twice, and sotto does it once."
+                ));
+            }
         }
+        let Some(audio) = self.sections.iter().find(|s| s.is("audio")) else {
+            return Err(match self.sections.iter().any(|s| s.kind == "audio") {
+                true => DECLINED.into(),
+                false => missing("audio"),
+            });
+        };
+        let (opus_pt, mid_ext, ssrc) = (audio.opus_pt, audio.mid_ext, audio.ssrc);
+        let mut transport = Transport::default();
+        let mut media = Vec::new();
+        for (position, section) in self.sections.drain(..).enumerate() {
+            if section.is("audio") || section.is("application") {
+                transport.fill(section.transport);
+                let mid = section.mid.unwrap_or_else(|| position.to_string());
+                media.push(match section.kind.as_str() {
+                    "audio" => Media::Audio(mid),
+                    _ => Media::Data(mid),
+                });
+            } else {
+                media.push(Media::Rejected {
+                    kind: section.kind,
+                    protocol: section.protocol,
+                    format: section.format,
+                    mid: section.mid,
+                });
+            }
+        }
+        transport.fill(self.session);
         Ok(Description {
             ice: IceCredentials {
-                ufrag: self.ufrag.ok_or_else(|| missing("ice-ufrag"))?,
-                pwd: self.pwd.ok_or_else(|| missing("ice-pwd"))?,
+                ufrag: transport.ufrag.ok_or_else(|| missing("ice-ufrag"))?,
+                pwd: transport.pwd.ok_or_else(|| missing("ice-pwd"))?,
             },
-            fingerprint: self
+            fingerprint: transport
                 .fingerprint
                 .ok_or_else(|| missing("SHA-256 fingerprint"))?,
-            setup: self.setup,
-            media: self.media,
-            opus_pt: self.opus_pt.ok_or_else(|| missing("Opus"))?,
-            red_pt: self.red_pt,
-            mid_ext: self.mid_ext,
-            ssrc: self.ssrc,
-            candidates: self.candidates,
+            setup: transport.setup.unwrap_or(Setup::ActPass),
+            media,
+            opus_pt: opus_pt.ok_or_else(|| missing("Opus"))?,
+            mid_ext,
+            ssrc,
+            candidates: transport.candidates,
         })
     }
+}
 
-    fn media_line(&mut self, m: &str) -> Result<(), String> {
-        let kind = m.split(' ').next().unwrap_or_default();
-        let position = self.media.len().to_string();
-        let (section, media) = match kind {
-            "audio" => (Section::Audio, Media::Audio(position)),
-            "application" => (Section::Data, Media::Data(position)),
-            _ => {
-                return Err(
-                    "This code asks for more than voice, and sotto only does voice.".into(),
-                );
-            }
-        };
-        if self
-            .media
-            .iter()
-            .any(|m| std::mem::discriminant(m) == std::mem::discriminant(&media))
-        {
-            return Err(format!(
-                "This code asks for {kind} twice, and sotto does it once."
-            ));
-        }
-        self.section = section;
-        self.media.push(media);
-        Ok(())
-    }
+const TOO_MUCH: &str = "This code asks for more than sotto can answer; make a new one at the other end, for voice only.";
+const UNREADABLE: &str =
+    "This code describes a session that sotto cannot read; make a new one at the other end.";
+const DECLINED: &str = "The other end declined voice in this code; let it use its microphone there, then make a new one.";
 
+impl Transport {
     fn attribute(&mut self, name: &str, value: &str) {
         match name {
             "ice-ufrag" if ice_text(value, 4, 256) => self.ufrag = Some(value.into()),
             "ice-pwd" if ice_text(value, 22, 256) => self.pwd = Some(value.into()),
             "fingerprint" => self.fingerprint = parse_fingerprint(value).or(self.fingerprint),
-            "setup" => match value {
-                "active" => self.setup = Setup::Active,
-                "passive" => self.setup = Setup::Passive,
-                _ => {}
-            },
-            // RFC 8843 lets a mid be any token; str0m holds 16 characters.
-            "mid"
-                if value.len() <= 16
-                    && !value.is_empty()
-                    && value.bytes().all(|b| b.is_ascii_graphic()) =>
-            {
-                match self.media.last_mut() {
-                    Some(Media::Audio(mid) | Media::Data(mid)) => *mid = value.into(),
-                    None => {}
+            "setup" => {
+                self.setup = match value {
+                    "actpass" => Some(Setup::ActPass),
+                    "active" => Some(Setup::Active),
+                    "passive" => Some(Setup::Passive),
+                    _ => self.setup,
                 }
             }
             "candidate" if self.candidates.len() < MAX_CANDIDATES => {
@@ -332,13 +372,59 @@ impl Parser {
                     self.candidates.push(c);
                 }
             }
-            _ if self.section == Section::Audio => self.audio_attribute(name, value),
             _ => {}
         }
     }
 
-    fn audio_attribute(&mut self, name: &str, value: &str) {
+    /// Takes from another what this one does not say.
+    fn fill(&mut self, other: Self) {
+        self.ufrag = self.ufrag.take().or(other.ufrag);
+        self.pwd = self.pwd.take().or(other.pwd);
+        self.fingerprint = self.fingerprint.or(other.fingerprint);
+        self.setup = self.setup.or(other.setup);
+        if self.candidates.is_empty() {
+            self.candidates = other.candidates;
+        }
+    }
+}
+
+impl Section {
+    /// An m-line's value: kind, port, protocol, formats (RFC 8866 §5.14).
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = line.split(' ');
+        let mut next = || parts.next();
+        let (kind, port) = (token(next()?)?, next()?.parse().ok()?);
+        let (protocol, format) = (token(next()?)?, token(next()?)?);
+        Some(Self {
+            kind,
+            port,
+            protocol,
+            format,
+            mid: None,
+            bundle_only: false,
+            transport: Transport::default(),
+            opus_pt: None,
+            mid_ext: None,
+            ssrc: None,
+        })
+    }
+
+    /// Whether it is of this kind and not rejected.
+    fn is(&self, kind: &str) -> bool {
+        self.kind == kind && (self.port != 0 || self.bundle_only)
+    }
+
+    fn attribute(&mut self, name: &str, value: &str) {
         match name {
+            // RFC 9143 lets a mid be any token; str0m holds 16 characters.
+            "mid"
+                if value.len() <= 16
+                    && !value.is_empty()
+                    && value.bytes().all(|b| b.is_ascii_graphic()) =>
+            {
+                self.mid = Some(value.into());
+            }
+            "bundle-only" => self.bundle_only = true,
             "rtpmap" => {
                 let Some((pt, codec)) = value.split_once(' ') else {
                     return;
@@ -346,11 +432,8 @@ impl Parser {
                 let Some(pt) = pt.parse().ok().filter(|pt| *pt < 128) else {
                     return;
                 };
-                let codec = codec.to_ascii_lowercase();
-                if codec.starts_with("opus/48000") {
+                if codec.to_ascii_lowercase().starts_with("opus/48000") {
                     self.opus_pt.get_or_insert(pt);
-                } else if codec.starts_with("red/48000") {
-                    self.red_pt.get_or_insert(pt);
                 }
             }
             "extmap" => {
@@ -362,9 +445,15 @@ impl Parser {
                 let ssrc = value.split(' ').next().and_then(|s| s.parse().ok());
                 self.ssrc = self.ssrc.or(ssrc);
             }
-            _ => {}
+            _ => self.transport.attribute(name, value),
         }
     }
+}
+
+/// What may stand in an m-line that is echoed.
+fn token(s: &str) -> Option<String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/-_.+*".contains(&b);
+    ((1..=MAX_TOKEN).contains(&s.len()) && s.bytes().all(allowed)).then(|| s.into())
 }
 
 /// Whether `s` is of ice-chars (RFC 8839 §5.4) and of a legal length.
@@ -399,9 +488,8 @@ fn parse_candidate(value: &str) -> Option<Candidate> {
         ("typ", "srflx" | "prflx" | "relay") => CandidateKind::ServerReflexive,
         _ => return None,
     };
-    let usable = component == "1" && transport.eq_ignore_ascii_case("udp") && port != 0;
-    usable.then_some(Candidate {
-        kind,
-        addr: SocketAddr::new(address, port),
-    })
+    let addr = SocketAddr::new(address, port);
+    let usable =
+        component == "1" && transport.eq_ignore_ascii_case("udp") && contents::is_reachable(addr);
+    usable.then_some(Candidate { kind, addr })
 }

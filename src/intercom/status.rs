@@ -1,6 +1,6 @@
 //! `status` and `stats`: one line of JSON each, and the quality bars.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Intercom;
 use super::call::Phase;
@@ -14,6 +14,10 @@ pub struct Counters {
     pub datagrams_received: u64,
     /// UDP datagrams sent.
     pub datagrams_sent: u64,
+    /// Times that the microphone's buffer ran over.
+    pub capture_xruns: u64,
+    /// Times that the speaker's buffer ran dry.
+    pub playback_xruns: u64,
 }
 
 /// The line of `status`: where things stand now.
@@ -54,17 +58,19 @@ pub fn status(i: &Intercom) -> String {
     .to_string()
 }
 
-/// The line of `stats`: counters since start, and those of the call at hand.
+/// The line of `stats`: counters since start, over all calls.
 ///
-/// `datagrams_received`, `datagrams_sent` (UDP, all calls); `packets_sent` (voice, this call); `playout`: the
-/// jitter buffer's counters, as [`crate::voice::playout::PlayoutStats`] documents them.
+/// `datagrams_received`, `datagrams_sent` (UDP); `packets_sent` (voice); `capture_xruns`, `playback_xruns` (the sound
+/// card's buffers ran over, ran dry); `playout`: the jitter buffer's, as [`crate::voice::playout::PlayoutStats`] documents them.
 pub fn stats(i: &Intercom) -> String {
-    let talk = i.call.talk();
+    let (packets_sent, playout) = i.call.totals();
     json!({
         "datagrams_received": i.counters.datagrams_received,
         "datagrams_sent": i.counters.datagrams_sent,
-        "packets_sent": talk.map(Talk::packets_sent),
-        "playout": talk.map_or(Value::Null, |t| serde_json::to_value(t.playout().stats()).unwrap_or_default()),
+        "packets_sent": packets_sent,
+        "capture_xruns": i.counters.capture_xruns,
+        "playback_xruns": i.counters.playback_xruns,
+        "playout": playout,
     })
     .to_string()
 }

@@ -40,7 +40,7 @@ pub enum Ended {
     /// Nothing came for 75 s.
     Lost,
     /// The commitments do not prove that nobody is between us.
-    NotVerified(&'static str),
+    NotVerified(String),
 }
 
 /// What the peer's last receiver report said of our voice.
@@ -248,7 +248,8 @@ impl Talk {
 
         if self.words.is_none() && self.verify.is_some() && now >= self.verify_by {
             return Some(Ended::NotVerified(
-                "the other end never proved who it is; make new codes and try again",
+                "the other end never sent its part of the words; make new codes and try again"
+                    .into(),
             ));
         }
         self.watch_silence(now, events)
@@ -324,10 +325,10 @@ impl Talk {
                 }
             }
             Ok(None) => {}
-            Err(_) => {
-                return Some(Ended::NotVerified(
-                    "the other end's proof is wrong: somebody may be between you",
-                ));
+            Err(e) => {
+                return Some(Ended::NotVerified(format!(
+                    "{e}: somebody may be between you"
+                )));
             }
         }
         if self.words.is_none()

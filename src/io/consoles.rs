@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use zeroize::Zeroize;
 
 use super::terminal::{Terminal, Typed};
 use super::tty::{Read, Tty};
@@ -51,6 +52,8 @@ pub struct Consoles {
     first: usize,
     lines: Vec<Line>,
     front: Option<Front>,
+    /// The front's terminal was lost, and the core does not know yet.
+    lost: bool,
     picture: Option<File>,
     notes: Vec<String>,
     opened: bool,
@@ -92,6 +95,7 @@ impl Consoles {
             first: first.0,
             lines: Vec::new(),
             front: None,
+            lost: false,
             picture: None,
             notes: Vec::new(),
             opened: false,
@@ -158,11 +162,13 @@ impl Consoles {
         }
     }
 
-    /// Whether a console may hold more than the last [`Self::work`] took.
+    /// Whether a console may hold more than the last [`Self::work`] took, or there is news of one.
     pub fn has_more(&self) -> bool {
-        self.lines
-            .iter()
-            .any(|l| l.readable && matches!(l.state, State::Open(_)))
+        self.lost
+            || self
+                .lines
+                .iter()
+                .any(|l| l.readable && matches!(l.state, State::Open(_)))
             || self.front.as_ref().is_some_and(|f| f.readable)
     }
 
@@ -206,6 +212,10 @@ impl Consoles {
     }
 
     fn work_front(&mut self, now: Instant, tell: &mut impl FnMut(Input<'_>)) {
+        // The window was closed: there is nobody left to be an intercom for.
+        if std::mem::take(&mut self.lost) {
+            tell(Input::Leave);
+        }
         let Some(front) = &mut self.front else { return };
         let mut typed = front.terminal.handle_timeout(now);
         for _ in 0..READS {
@@ -216,7 +226,6 @@ impl Consoles {
                 Ok(Some(more)) => typed.extend(more),
                 Ok(None) => front.readable = false,
                 Err(_) => {
-                    // The window was closed: there is nobody left to be an intercom for.
                     tell(Input::Leave);
                     self.front = None;
                     return;
@@ -227,7 +236,7 @@ impl Consoles {
             match typed {
                 Typed::Key(button) if front.keys => tell(Input::Tap(button)),
                 Typed::Key(_) => {}
-                Typed::Text(data) if data == [INTERRUPT] => tell(Input::Leave),
+                Typed::Text(data) if data[..] == [INTERRUPT] => tell(Input::Leave),
                 Typed::Text(data) => tell(Input::ConsoleBytes {
                     console: FRONT,
                     data: &data,
@@ -276,6 +285,7 @@ impl Consoles {
             && front.terminal.flush().is_err()
         {
             self.front = None;
+            self.lost = true;
         }
         for line in &mut self.lines {
             if let State::Open(tty) = &mut line.state {
@@ -298,10 +308,12 @@ impl Line {
         for _ in 0..READS {
             match &mut self.state {
                 State::Open(tty) if self.readable => match tty.read(&mut buffer) {
-                    Read::Bytes(n) => tell(Input::ConsoleBytes {
-                        console,
-                        data: &buffer[..n],
-                    }),
+                    Read::Bytes(n) => {
+                        let data = &mut buffer[..n];
+                        tell(Input::ConsoleBytes { console, data });
+                        // It may have been a passphrase.
+                        data.zeroize();
+                    }
                     Read::Nothing => self.readable = false,
                     Read::Closed => {
                         let comes_back = matches!(self.path, ConsolePath::Path(_));
@@ -338,4 +350,33 @@ impl std::fmt::Display for ConsolePath {
 
 fn named(what: impl std::fmt::Display, e: io::Error) -> io::Error {
     io::Error::new(e.kind(), format!("{what}: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_lost_while_it_was_written_to_is_told_once_and_at_once() {
+        let poll = mio::Poll::new().unwrap();
+        let mut consoles = Consoles {
+            first: 0,
+            lines: Vec::new(),
+            front: None,
+            lost: true,
+            picture: None,
+            notes: Vec::new(),
+            opened: true,
+        };
+        assert!(consoles.has_more());
+        let mut leaves = 0;
+        for _ in 0..2 {
+            consoles.work(Instant::now(), poll.registry(), |input| {
+                assert!(matches!(input, Input::Leave));
+                leaves += 1;
+            });
+            assert!(!consoles.has_more());
+        }
+        assert_eq!(leaves, 1);
+    }
 }

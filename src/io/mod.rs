@@ -238,12 +238,17 @@ impl Shell {
         while let Some(done) = self.worker.poll() {
             match done {
                 Done::Key { ticket, master } => self.input(now, Input::Key { ticket, master }),
+                Done::KeyFailed { ticket } => self.input(now, Input::KeyFailed { ticket }),
                 Done::Servers(servers) => self.input(now, Input::StunServers(&servers)),
                 Done::Sound(opened) => {
                     self.sound
                         .opened(now, opened, &self.worker, self.poll.registry())
                 }
             }
+        }
+        let xruns = self.sound.take_xruns();
+        if xruns != [0, 0] {
+            self.input(now, Input::Xruns(xruns));
         }
         while let Some(note) = self.sound.poll_note() {
             self.input(now, Input::Note(&note));
@@ -289,6 +294,6 @@ impl Shell {
             FRAME_IDLE
         };
         self.next_picture = Some(now + pause);
-        self.consoles.draw(&screen::drawn(&self.intercom.view()));
+        self.consoles.draw(&screen::drawn(&self.intercom.view(now)));
     }
 }

@@ -109,9 +109,9 @@ impl Stream {
         }
     }
 
-    /// Overruns or underruns since it was opened.
-    pub fn xruns(&self) -> u64 {
-        self.xruns
+    /// Overruns or underruns since last asked.
+    pub fn take_xruns(&mut self) -> u64 {
+        std::mem::take(&mut self.xruns)
     }
 
     /// Tells ALSA that its descriptors had an event.
@@ -134,7 +134,8 @@ impl Stream {
     pub fn capture(&mut self, mut take: impl FnMut(&Frame)) -> Result<(), String> {
         let whole = FRAME * self.channels * SAMPLE;
         let mut chunk = [0; FRAME * SAMPLE * 2];
-        loop {
+        // ALSA's `null` always has more.
+        for _ in 0..2 * self.buffer / PERIOD + 2 {
             let unit = self.channels * SAMPLE;
             let room = (whole - self.partial.len()).min(chunk.len() / unit * unit);
             let read = self.pcm.io_bytes().readi(&mut chunk[..room]);
@@ -152,6 +153,7 @@ impl Stream {
                 self.partial.clear();
             }
         }
+        Ok(())
     }
 
     /// Fills the speaker up to its target, a frame at a time.

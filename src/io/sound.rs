@@ -135,13 +135,23 @@ impl Sound {
         let port = &mut self.capture;
         port.reopen(now, worker);
         if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut port.kind {
-            match stream.capture(take) {
-                Ok(()) => port.pace.restart(now),
+            let mut heard = false;
+            let done = stream.capture(|frame| {
+                heard = true;
+                take(frame);
+            });
+            match done {
+                Ok(()) if heard => port.works(now),
+                Ok(()) => {}
                 Err(problem) => port.fail(now, &problem, worker, registry),
             }
             return;
         }
-        for _ in 0..port.pace.due(now) {
+        let (skipped, due) = port.pace.due(now);
+        if let Kind::Microphone(microphone) = &mut port.kind {
+            microphone.skip(skipped);
+        }
+        for _ in 0..due {
             match &mut port.kind {
                 Kind::Microphone(microphone) => take(&microphone.read()),
                 _ => take(&silence()),
@@ -171,14 +181,14 @@ impl Sound {
         if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut port.kind {
             if is_due {
                 match stream.playback(pull) {
-                    Ok(()) => port.pace.restart(now),
+                    Ok(()) => port.works(now),
                     Err(problem) => port.fail(now, &problem, worker, registry),
                 }
             }
             return;
         }
         let mut frame = silence();
-        for _ in 0..port.pace.due(now) {
+        for _ in 0..port.pace.due(now).1 {
             pull(&mut frame);
             if let Kind::Speaker(speaker) = &mut port.kind
                 && let Err(problem) = speaker.write(&frame)
@@ -207,10 +217,10 @@ impl Sound {
             .or_else(|| self.playback.note.take())
     }
 
-    /// Overruns and underruns of the devices as they are open now: microphone, speaker.
-    pub fn xruns(&self) -> [u64; 2] {
-        [&self.capture, &self.playback].map(|port| match &port.kind {
-            Kind::Alsa(_, AlsaState::Open(stream)) => stream.xruns(),
+    /// Overruns of the microphone and underruns of the speaker since last asked.
+    pub fn take_xruns(&mut self) -> [u64; 2] {
+        [&mut self.capture, &mut self.playback].map(|port| match &mut port.kind {
+            Kind::Alsa(_, AlsaState::Open(stream)) => stream.take_xruns(),
             _ => 0,
         })
     }
@@ -322,10 +332,6 @@ impl Port {
                 {
                     log::warn!("sound: {e}");
                 }
-                if self.failures > 0 {
-                    self.failures = 0;
-                    self.note(&"works again");
-                }
                 if let Kind::Alsa(_, state) = &mut self.kind {
                     *state = AlsaState::Open(Box::new(stream));
                 }
@@ -340,6 +346,15 @@ impl Port {
             && let Err(problem) = stream.acknowledge()
         {
             self.fail(now, &problem, worker, registry);
+        }
+    }
+
+    /// A frame went through: only that shows that a device is well again.
+    fn works(&mut self, now: Instant) {
+        self.pace.restart(now);
+        if self.failures > 0 {
+            self.failures = 0;
+            self.note(&"works again");
         }
     }
 
@@ -383,17 +398,15 @@ impl Pace {
         self.next = now + PERIOD;
     }
 
-    /// Frames that are due.
-    fn due(&mut self, now: Instant) -> u32 {
-        if now > self.next + PERIOD * MAX_BEHIND {
-            self.next = now;
-        }
-        let mut due = 0;
-        while self.next <= now {
-            self.next += PERIOD;
-            due += 1;
-        }
-        due
+    /// Frames that are let go, and frames that are due.
+    fn due(&mut self, now: Instant) -> (u32, u32) {
+        let Some(behind) = now.checked_duration_since(self.next) else {
+            return (0, 0);
+        };
+        let all = (behind.as_micros() / PERIOD.as_micros()) as u32 + 1;
+        self.next += PERIOD * all;
+        let due = if all > MAX_BEHIND { 1 } else { all };
+        (all - due, due)
     }
 }
 
@@ -406,10 +419,10 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace { next: now };
         pace.restart(now);
-        assert_eq!(pace.due(now), 0);
-        assert_eq!(pace.due(now + PERIOD), 1);
-        assert_eq!(pace.due(now + PERIOD * 4), 3);
-        assert_eq!(pace.due(now + Duration::from_secs(60)), 1);
-        assert_eq!(pace.due(now + Duration::from_secs(60) + PERIOD), 1);
+        assert_eq!(pace.due(now), (0, 0));
+        assert_eq!(pace.due(now + PERIOD), (0, 1));
+        assert_eq!(pace.due(now + PERIOD * 4), (0, 3));
+        assert_eq!(pace.due(now + PERIOD * 104), (99, 1));
+        assert_eq!(pace.due(now + PERIOD * 105), (0, 1));
     }
 }

@@ -1,6 +1,10 @@
 //! One UDP socket an interface address, only while there is a call to carry.
+//!
+//! A code that waits for its answer names our ports. So an address that went and comes back, as Wi-Fi and DHCP make it,
+//! is bound at the port that it had.
 
-use std::io::ErrorKind;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
 use mio::net::UdpSocket;
@@ -18,6 +22,8 @@ const BURST: usize = 32;
 pub struct Udp {
     first: usize,
     sockets: Vec<Slot>,
+    /// Where sockets were whose address went since the call began, the newest last; as many as sockets.
+    gone: VecDeque<SocketAddr>,
     open: bool,
 }
 
@@ -35,6 +41,7 @@ impl Udp {
         Self {
             first: first.0,
             sockets: Vec::new(),
+            gone: VecDeque::new(),
             open: false,
         }
     }
@@ -52,15 +59,33 @@ impl Udp {
     /// Closes everything.
     pub fn close(&mut self) {
         self.sockets.clear();
+        self.gone.clear();
         self.open = false;
     }
 
-    /// Binds what is new among the machine's addresses and drops what is gone.
+    /// Binds what is new among the machine's addresses and drops what is gone. If the addresses cannot be
+    /// listed, everything stays as it is.
     pub fn open(&mut self, registry: &Registry) {
         self.open = true;
-        let wanted = interface_addresses();
-        self.sockets.retain(|s| wanted.contains(&s.local.ip()));
-        for ip in wanted {
+        match interface_addresses() {
+            Ok(wanted) => self.bind(registry, &wanted),
+            Err(e) => log::warn!("cannot list the network's addresses: {e}"),
+        }
+    }
+
+    fn bind(&mut self, registry: &Registry, wanted: &[IpAddr]) {
+        let gone = &mut self.gone;
+        self.sockets.retain(|s| {
+            let stays = wanted.contains(&s.local.ip());
+            if !stays {
+                gone.retain(|g| g.ip() != s.local.ip());
+                gone.push_back(s.local);
+            }
+            stays
+        });
+        let too_many = self.gone.len().saturating_sub(MAX_SOCKETS);
+        self.gone.drain(..too_many);
+        for &ip in wanted {
             if self.sockets.iter().any(|s| s.local.ip() == ip) {
                 continue;
             }
@@ -70,7 +95,12 @@ impl Udp {
             else {
                 return;
             };
-            match bind(ip) {
+            let before = self.gone.iter().find(|g| g.ip() == ip);
+            let bound = match before.map(|g| bind(*g)) {
+                Some(Ok(bound)) => Ok(bound),
+                _ => bind(SocketAddr::new(ip, 0)),
+            };
+            match bound {
                 Ok((local, mut socket)) => {
                     if let Err(e) = registry.register(&mut socket, token, Interest::READABLE) {
                         log::warn!("cannot watch a UDP socket: {e}");
@@ -133,8 +163,7 @@ impl Udp {
     }
 }
 
-fn bind(ip: IpAddr) -> std::io::Result<(SocketAddr, UdpSocket)> {
-    let address = SocketAddr::new(ip, 0);
+fn bind(address: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM,
@@ -142,7 +171,7 @@ fn bind(ip: IpAddr) -> std::io::Result<(SocketAddr, UdpSocket)> {
     )?;
     socket.set_nonblocking(true)?;
     // Marking is a wish: a kernel that refuses still carries voice.
-    let marked = match ip {
+    let marked = match address.ip() {
         IpAddr::V4(_) => socket.set_tos_v4(EXPEDITED_FORWARDING),
         IpAddr::V6(_) => socket
             .set_only_v6(true)
@@ -157,11 +186,8 @@ fn bind(ip: IpAddr) -> std::io::Result<(SocketAddr, UdpSocket)> {
 }
 
 /// The addresses that a peer could reach; loopback only on a machine that has nothing else.
-fn interface_addresses() -> Vec<IpAddr> {
-    let all = if_addrs::get_if_addrs().unwrap_or_else(|e| {
-        log::warn!("cannot list the network's addresses: {e}");
-        Vec::new()
-    });
+fn interface_addresses() -> io::Result<Vec<IpAddr>> {
+    let all = if_addrs::get_if_addrs()?;
     let usable = |loopback: bool| {
         all.iter()
             .filter(|i| i.is_loopback() == loopback && !i.is_link_local())
@@ -170,9 +196,54 @@ fn interface_addresses() -> Vec<IpAddr> {
             .collect::<Vec<_>>()
     };
     let addresses = usable(false);
-    if addresses.is_empty() {
+    Ok(if addresses.is_empty() {
         usable(true)
     } else {
         addresses
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([127, 0, 0, last])
+    }
+
+    #[test]
+    fn an_address_that_comes_back_has_its_port_again_while_it_is_free() {
+        let poll = mio::Poll::new().unwrap();
+        let mut udp = Udp::new(Token(0));
+        udp.bind(poll.registry(), &[ip(1), ip(2)]);
+        let [first, second] = udp.addresses()[..] else {
+            panic!("two addresses, two sockets");
+        };
+        udp.bind(poll.registry(), &[ip(2)]);
+        assert_eq!(udp.addresses(), [second]);
+        udp.bind(poll.registry(), &[ip(1), ip(2)]);
+        assert_eq!(udp.addresses(), [second, first]);
+
+        udp.bind(poll.registry(), &[ip(2)]);
+        let other = std::net::UdpSocket::bind(first).unwrap();
+        udp.bind(poll.registry(), &[ip(1), ip(2)]);
+        assert_eq!(udp.addresses().len(), 2);
+        assert_eq!(udp.addresses()[1].ip(), ip(1));
+        assert_ne!(udp.addresses()[1], first);
+        drop(other);
+
+        udp.close();
+        assert_eq!((udp.addresses().len(), udp.gone.len()), (0, 0));
+    }
+
+    #[test]
+    fn ports_of_as_many_addresses_as_sockets_are_remembered() {
+        let poll = mio::Poll::new().unwrap();
+        let mut udp = Udp::new(Token(0));
+        for last in 1..=20 {
+            udp.bind(poll.registry(), &[ip(last)]);
+        }
+        let remembered: Vec<IpAddr> = udp.gone.iter().map(SocketAddr::ip).collect();
+        assert_eq!(remembered, (4..20).map(ip).collect::<Vec<_>>());
     }
 }

@@ -72,6 +72,14 @@ impl Microphone {
         };
     }
 
+    /// Lets so many frames go, as time did.
+    pub fn skip(&mut self, frames: u32) {
+        self.position += frames as usize * FRAME;
+        if self.repeat {
+            self.position %= self.samples.len();
+        }
+    }
+
     /// The next 10 ms; silence after the end of a file that is not looped.
     pub fn read(&mut self) -> Frame {
         (0..FRAME)

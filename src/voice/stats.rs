@@ -41,6 +41,31 @@ pub struct PlayoutStats {
     pub jitter_ms: u32,
 }
 
+impl PlayoutStats {
+    /// Adds a later call's: counters are summed, where the buffer stands is the later one's.
+    pub fn add(&mut self, later: &Self) {
+        *self = Self {
+            received: self.received + later.received,
+            empty: self.empty + later.empty,
+            invalid: self.invalid + later.invalid,
+            duplicate: self.duplicate + later.duplicate,
+            reordered: self.reordered + later.reordered,
+            late: self.late + later.late,
+            lost: self.lost + later.lost,
+            repaired: self.repaired + later.repaired,
+            concealed_ms: self.concealed_ms + later.concealed_ms,
+            underruns: self.underruns + later.underruns,
+            discarded: self.discarded + later.discarded,
+            shortened_ms: self.shortened_ms + later.shortened_ms,
+            lengthened_ms: self.lengthened_ms + later.lengthened_ms,
+            restarts: self.restarts + later.restarts,
+            delay_ms: later.delay_ms,
+            target_ms: later.target_ms,
+            jitter_ms: later.jitter_ms,
+        };
+    }
+}
+
 /// A share of samples that forgets.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {

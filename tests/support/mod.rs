@@ -67,6 +67,8 @@ pub struct End {
     pub sound: bool,
     /// Datagrams sent, by kind and destination.
     pub sent: BTreeMap<(Kind, SocketAddr), usize>,
+    /// The newest STUN message that it sent.
+    pub stun: Vec<u8>,
     /// Frames of speech that the speaker played, newest last.
     pub heard: Vec<Frame>,
     /// A tone in the microphone, in Hz.
@@ -124,6 +126,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         network: false,
         sound: false,
         sent: BTreeMap::new(),
+        stun: Vec::new(),
         heard: Vec::new(),
         tone: None,
         phase: 0.0,
@@ -296,11 +299,14 @@ impl World {
                         .sent
                         .entry((kind(&t.contents), t.destination))
                         .or_default() += 1;
+                    if kind(&t.contents) == Kind::Stun {
+                        self.ends[i].stun.clone_from(&t.contents);
+                    }
                     self.carry(t.source, t.destination, &t.contents);
                 }
                 Output::Console(_, bytes) => {
                     let end = &mut self.ends[i];
-                    end.partial.extend(bytes);
+                    end.partial.extend_from_slice(&bytes);
                     while let Some(n) = end.partial.iter().position(|b| *b == b'\n') {
                         let line: Vec<u8> = end.partial.drain(..=n).collect();
                         end.lines

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{CONNECT, Call, Connecting, Effect, Given, RECONNECT, Session, State, drain};
+use super::{CONNECT, Call, Connecting, Effect, Given, RECONNECT, RETRY, Session, State, drain};
 use crate::intercom::link::{Dialect, Link, LinkEvent};
 use crate::intercom::session::{Description, Role};
 use crate::intercom::talk::{Ended, Talk, TalkEvent};
@@ -51,6 +51,7 @@ impl Call {
                 self.state = State::Connecting(Connecting {
                     since: now,
                     deadline,
+                    retry: now + RETRY,
                     link,
                     session,
                     waiting,
@@ -87,8 +88,8 @@ impl Call {
         let connected = events.iter().position(|e| *e == LinkEvent::Connected);
         if let Some(position) = connected {
             self.connected(now, events.split_off(position + 1));
-        } else if !c.link.is_alive() {
-            // A handshake that failed or timed out: the path may still be good, so begin again.
+        } else if c.link.is_spent(now) {
+            // The path may still be good, or come, so begin again.
             match Link::new(
                 now,
                 c.session.role,
@@ -170,10 +171,9 @@ impl Call {
         }
         match ended {
             Some(Ended::ByPeer) => self.end(now, "they hung up"),
-            Some(Ended::Lost) => self.end(
-                now,
-                "lost them: nothing was heard from the other end for over a minute",
-            ),
+            Some(Ended::Lost) => {
+                self.end(now, "lost them: nothing comes from the other end any more")
+            }
             Some(Ended::NotVerified(why)) => self.end(now, why),
             None => {}
         }

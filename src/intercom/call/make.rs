@@ -1,12 +1,13 @@
 //! Making codes: gather addresses, wait for the key, seal.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use str0m::crypto::from_feature_flags;
 
 use super::{Answer, Call, Effect, Given, Offer, OwnOffer, Preparing, Purpose, Session, State};
-use crate::intercom::code::seal::IceCredentials;
+use crate::intercom::code::seal::{IceCredentials, Master};
 use crate::intercom::code::v1::{self, Description as V1Description};
 use crate::intercom::code::v2::{self, AnswerKeys, Contents};
 use crate::intercom::code::{Code, Kind};
@@ -15,7 +16,7 @@ use crate::intercom::session::{self, Description, Role, Setup};
 
 impl Call {
     pub(super) fn prepare(&mut self, now: Instant, purpose: Purpose) {
-        self.closing = None;
+        self.finish_goodbye(now);
         self.paths.clear();
         self.state = State::Preparing(Preparing {
             purpose,
@@ -29,22 +30,17 @@ impl Call {
         }
     }
 
-    /// Makes the code that was being prepared, if its key is there.
-    pub(super) fn finish(&mut self, now: Instant) {
-        let key = match &self.state {
-            State::Preparing(Preparing {
-                purpose: Purpose::Offer(Dialect::V2),
-                ..
-            }) => self.keys.is_prepared(),
-            State::Preparing(Preparing {
-                purpose: Purpose::Offer(Dialect::V1) | Purpose::AnswerV1 { .. },
-                ..
-            }) => self.keys.v1().is_some(),
-            _ => true,
-        };
-        if !key {
-            return;
+    /// Whether the key is there that a code is sealed with.
+    pub(super) fn has_key_for(&self, purpose: &Purpose) -> bool {
+        match purpose {
+            Purpose::Offer(Dialect::V2) => self.keys.is_prepared(),
+            Purpose::Offer(Dialect::V1) => self.keys.v1().is_some(),
+            Purpose::AnswerV1 { .. } | Purpose::AnswerV2 { .. } => true,
         }
+    }
+
+    /// Makes the code that was being prepared.
+    pub(super) fn finish(&mut self, now: Instant) {
         let State::Preparing(p) = std::mem::replace(&mut self.state, State::Idle) else {
             return;
         };
@@ -56,12 +52,14 @@ impl Call {
                 keys,
                 contents,
             } => self.finish_answer_v2(now, offer, keys, &contents),
-            Purpose::AnswerV1 { offer, remote } => self.finish_answer_v1(now, offer, remote),
+            Purpose::AnswerV1 { offer, remote, key } => {
+                self.finish_answer_v1(now, offer, remote, &key)
+            }
         };
         if made.is_none() {
             self.end(now, "the code could not be made; try again");
-        } else if self.paths.sockets().is_empty() {
-            self.event("note there is no network: the code says nothing of where we are, so the other end cannot find us; connect a network and make a new one");
+        } else if self.paths.sockets().iter().all(|s| s.ip().is_loopback()) {
+            self.event("note there is no network: with this code only this machine can reach us; connect a network and make a new one");
         }
     }
 
@@ -76,12 +74,13 @@ impl Call {
             since: now,
             code: OwnOffer::V2(sealed, keys),
             local,
-            reflexive: self.paths.reflexive().count(),
+            reflexive: Some(self.public_addresses()),
         });
         Some(())
     }
 
     pub(super) fn finish_offer_v1(&mut self, now: Instant) -> Option<()> {
+        let key = self.keys.v1()?.clone();
         let ice = self.random_credentials();
         let local = self.local(ice)?;
         let ours = self.describe(
@@ -91,13 +90,13 @@ impl Call {
             session::OPUS_PT,
             Some(session::MID_EXT),
         );
-        let sealed = self.seal_v1(Kind::Offer, &ours)?;
+        let sealed = self.seal_v1(&key, Kind::Offer, &ours);
         self.event(format!("offer {sealed}"));
         self.state = State::OfferWaiting(Offer {
             since: now,
-            code: OwnOffer::V1(sealed),
+            code: OwnOffer::V1(sealed, key),
             local,
-            reflexive: self.paths.reflexive().count(),
+            reflexive: Some(self.public_addresses()),
         });
         Some(())
     }
@@ -132,6 +131,7 @@ impl Call {
         now: Instant,
         offer: v1::Sealed,
         remote: Description,
+        key: &Master,
     ) -> Option<()> {
         let ice = self.random_credentials();
         let local = self.local(ice)?;
@@ -147,7 +147,7 @@ impl Call {
             remote.opus_pt,
             remote.mid_ext,
         );
-        let sealed = self.seal_v1(Kind::Answer, &ours)?;
+        let sealed = self.seal_v1(key, Kind::Answer, &ours);
         self.give_answer(
             now,
             Code::V1(offer),
@@ -227,17 +227,20 @@ impl Call {
             setup,
             media,
             opus_pt,
-            red_pt: None,
             mid_ext,
             ssrc: Some(local.ssrc),
             candidates: self.paths.candidates(),
         }
     }
 
-    pub(super) fn seal_v1(&mut self, kind: Kind, ours: &Description) -> Option<v1::Sealed> {
+    fn seal_v1(&mut self, key: &Master, kind: Kind, ours: &Description) -> v1::Sealed {
         let sdp = ours.to_sdp(u64::from_be_bytes(self.random()) >> 1);
         let iv = self.random();
-        Some(v1::seal(self.keys.v1()?, iv, &V1Description { kind, sdp }))
+        v1::seal(key, iv, &V1Description { kind, sdp })
+    }
+
+    pub(super) fn public_addresses(&self) -> Vec<SocketAddr> {
+        self.paths.reflexive().map(|(mapped, _)| mapped).collect()
     }
 
     /// v1 credentials travel in the SDP: 8 and 24 characters, like v2's.

@@ -14,6 +14,7 @@ mod connect;
 mod make;
 mod read;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Random;
@@ -27,6 +28,7 @@ use super::paths::{Paths, Transmit, is_valid_check};
 use super::session::{Description, Role};
 use super::talk::Talk;
 use crate::voice::frame::Frame;
+use crate::voice::playout::PlayoutStats;
 
 /// STUN servers get this long before a code goes without their answers.
 const GATHER: Duration = Duration::from_millis(800);
@@ -36,6 +38,8 @@ const WAIT: Duration = Duration::from_secs(24 * 3600);
 const CONNECT: Duration = Duration::from_secs(60);
 /// How long an answerer tries once the offerer showed up, before it waits again.
 const RECONNECT: Duration = Duration::from_secs(40);
+/// Between two new checks of every path meanwhile.
+const RETRY: Duration = Duration::from_secs(2);
 /// How long a goodbye may take to get through.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -84,7 +88,17 @@ pub struct Call {
     closing: Option<Closing>,
     reading: Option<Reading>,
     random: Random,
+    past: Past,
     out: Vec<Effect>,
+}
+
+/// Counters of the calls that are over.
+#[derive(Default)]
+pub struct Past {
+    /// Voice packets sent.
+    pub packets_sent: u64,
+    /// Of the jitter buffers.
+    pub playout: PlayoutStats,
 }
 
 enum State {
@@ -114,6 +128,7 @@ enum Purpose {
     AnswerV1 {
         offer: v1::Sealed,
         remote: Description,
+        key: Master,
     },
 }
 
@@ -121,12 +136,12 @@ struct Offer {
     since: Instant,
     code: OwnOffer,
     local: Local,
-    /// Server-reflexive addresses that the code carries.
-    reflexive: usize,
+    /// Our public addresses when it was made; `None` once the owner was told that they changed.
+    reflexive: Option<Vec<SocketAddr>>,
 }
 
 enum OwnOffer {
-    V1(v1::Sealed),
+    V1(v1::Sealed, Master),
     V2(v2::Sealed, OfferKeys),
 }
 
@@ -149,6 +164,8 @@ struct Session {
 struct Connecting {
     since: Instant,
     deadline: Instant,
+    /// When paths that ICE gave up are checked again.
+    retry: Instant,
     link: Box<Link>,
     session: Session,
     /// An answerer goes back to waiting when this attempt fails.
@@ -193,6 +210,7 @@ impl Call {
             closing: None,
             reading: None,
             random,
+            past: Past::default(),
             out: Vec::new(),
         }
     }
@@ -206,10 +224,18 @@ impl Call {
 
     /// Uses another passphrase from now on; a code that was given keeps its own.
     pub fn set_passphrase(&mut self, passphrase: super::passphrase::Passphrase) {
-        self.reading = None;
+        if self.reading.take().is_some() {
+            self.problem("The passphrase changed while a code was read; enter the code again.");
+        }
         self.keys.set_passphrase(passphrase);
+        if matches!(&self.state, State::Preparing(p) if matches!(p.purpose, Purpose::Offer(Dialect::V1)))
+        {
+            self.keys.want_v1();
+        }
         let salt = self.random();
         self.keys.prepare(salt);
+        self.out
+            .extend(self.keys.poll_request().map(Effect::Derive));
     }
 
     /// Whether there is a passphrase.
@@ -223,7 +249,7 @@ impl Call {
             State::Idle => Phase::Idle,
             State::Preparing(_) => Phase::Preparing,
             State::OfferWaiting(o) => {
-                Phase::OfferWaiting(o.since, matches!(o.code, OwnOffer::V1(_)))
+                Phase::OfferWaiting(o.since, matches!(o.code, OwnOffer::V1(..)))
             }
             State::AnswerWaiting(a) => {
                 Phase::AnswerWaiting(a.since, a.session.dialect == Dialect::V1)
@@ -249,6 +275,17 @@ impl Call {
         }
     }
 
+    /// Counters of all calls, the one at hand included.
+    pub fn totals(&self) -> (u64, PlayoutStats) {
+        let mut playout = self.past.playout.clone();
+        let mut sent = self.past.packets_sent;
+        if let Some(talk) = self.talk() {
+            playout.add(talk.playout().stats());
+            sent += talk.packets_sent();
+        }
+        (sent, playout)
+    }
+
     /// `call`: makes an offer.
     pub fn make_offer(&mut self, now: Instant, dialect: Dialect) {
         if !self.keys.has_passphrase() {
@@ -257,9 +294,15 @@ impl Call {
         }
         match &self.state {
             State::Idle => {}
-            State::OfferWaiting(o) => {
+            State::OfferWaiting(o) if o.code.dialect() == dialect => {
                 let line = format!("offer {}", o.code);
-                self.out.push(Effect::Event(line));
+                self.event(line);
+                return;
+            }
+            State::OfferWaiting(_) => {
+                self.problem(
+                    "An offer of the other kind is waiting. Type hang to forget it, then call.",
+                );
                 return;
             }
             State::Preparing(_) => {
@@ -297,12 +340,20 @@ impl Call {
             self.problem(NO_PASSPHRASE);
             return;
         }
-        self.keys.forget_offer();
+        if self.reading.is_some() {
+            self.problem("Another code is being read; enter this one again in a moment.");
+            return;
+        }
         self.reading = Some(Reading {
             codes: search.codes.into_iter().collect(),
             problem: None,
         });
         self.read_on(now);
+    }
+
+    /// Whether a text is still being read, as a key takes its time.
+    pub fn is_reading(&self) -> bool {
+        self.reading.is_some()
     }
 
     /// A key that was asked for.
@@ -314,14 +365,38 @@ impl Call {
         self.read_on(now);
     }
 
+    /// A key could not be derived.
+    pub fn handle_key_failure(&mut self, now: Instant, ticket: u64) {
+        if !self.keys.handle_failure(ticket) {
+            return;
+        }
+        if self.reading.take().is_some() {
+            self.problem("The key could not be made: this machine has no memory for it. Enter the code again.");
+        }
+        if matches!(&self.state, State::Preparing(p) if !self.has_key_for(&p.purpose)) {
+            self.end(
+                now,
+                "the key could not be made: this machine has no memory for it; try again",
+            );
+        }
+    }
+
     /// The sockets that are open now.
-    pub fn handle_sockets(&mut self, now: Instant, sockets: &[std::net::SocketAddr]) {
+    pub fn handle_sockets(&mut self, now: Instant, sockets: &[SocketAddr]) {
+        if matches!(self.state, State::Idle) {
+            return;
+        }
         let gone = self.paths.sockets().iter().any(|s| !sockets.contains(s));
         self.paths.set_sockets(now, sockets);
         match &mut self.state {
             State::Preparing(p) => p.sockets = true,
             State::Connecting(c) => c.link.set_paths(&self.paths),
-            State::InCall(t) => t.set_paths(&self.paths),
+            State::InCall(t) => {
+                t.set_paths(&self.paths);
+                if gone {
+                    self.event("note our address changed: finding the other end again");
+                }
+            }
             State::OfferWaiting(_) | State::AnswerWaiting(_) if gone => self.event(
                 "note our address changed: the code that was given may not reach us; type hang and make a new one if no call comes",
             ),
@@ -331,7 +406,10 @@ impl Call {
     }
 
     /// The STUN servers' addresses; empty when they could not be resolved.
-    pub fn handle_servers(&mut self, now: Instant, servers: &[std::net::SocketAddr]) {
+    pub fn handle_servers(&mut self, now: Instant, servers: &[SocketAddr]) {
+        if matches!(self.state, State::Idle) {
+            return;
+        }
         self.paths.set_servers(now, servers);
         if let State::Preparing(p) = &mut self.state {
             p.resolved = true;
@@ -343,8 +421,8 @@ impl Call {
     pub fn handle_datagram(
         &mut self,
         now: Instant,
-        source: std::net::SocketAddr,
-        destination: std::net::SocketAddr,
+        source: SocketAddr,
+        destination: SocketAddr,
         data: &[u8],
     ) {
         if self.paths.handle_datagram(now, source, data) {
@@ -376,7 +454,15 @@ impl Call {
             c.link.handle_timeout(now);
         }
         match &mut self.state {
-            State::Connecting(c) if c.link.poll_timeout() <= now => c.link.handle_timeout(now),
+            State::Connecting(c) => {
+                if c.retry <= now {
+                    c.retry = now + RETRY;
+                    c.link.retry();
+                }
+                if c.link.poll_timeout() <= now {
+                    c.link.handle_timeout(now);
+                }
+            }
             State::InCall(t) => t.handle_timeout(now),
             _ => {}
         }
@@ -407,10 +493,7 @@ impl Call {
         if !matches!(self.state, State::Idle) {
             self.end(now, "this intercom was switched off");
         }
-        if let Some(closing) = &mut self.closing {
-            closing.until = now;
-        }
-        self.drain_closing(now);
+        self.finish_goodbye(now);
     }
 
     /// `same`, `differ`: what the owner says of the words.
@@ -441,10 +524,12 @@ impl Call {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let state = match &self.state {
             State::Idle => None,
-            State::Preparing(p) => Some(p.since + GATHER).filter(|_| p.sockets),
+            State::Preparing(p) => {
+                Some(p.since + GATHER).filter(|_| p.sockets && self.has_key_for(&p.purpose))
+            }
             State::OfferWaiting(o) => Some(o.since + WAIT),
             State::AnswerWaiting(a) => Some(a.since + WAIT),
-            State::Connecting(c) => Some(c.deadline.min(c.link.poll_timeout())),
+            State::Connecting(c) => Some(c.deadline.min(c.retry).min(c.link.poll_timeout())),
             State::InCall(t) => Some(t.poll_timeout()),
         };
         let closing = self
@@ -463,7 +548,8 @@ impl Call {
             .extend(self.keys.poll_request().map(Effect::Derive));
         if let State::Preparing(p) = &self.state {
             let gathered = !self.use_stun || (p.resolved && self.paths.is_settled());
-            if p.sockets && (gathered || now >= p.since + GATHER) {
+            let may = p.sockets && self.has_key_for(&p.purpose);
+            if may && (gathered || now >= p.since + GATHER) {
                 self.finish(now);
             }
         }
@@ -491,12 +577,13 @@ impl Call {
         }
     }
 
-    /// A STUN answer that came after the code was given cannot change it any more.
+    /// What STUN says after the code was given cannot change the code any more.
     fn late_address(&mut self) {
+        let known = self.public_addresses();
         match &mut self.state {
-            State::OfferWaiting(o) if self.paths.reflexive().count() > o.reflexive => {
-                o.reflexive = usize::MAX;
-                self.event("note our public address came too late for this offer; if they cannot reach us, type hang and call again");
+            State::OfferWaiting(o) if o.reflexive.as_ref().is_some_and(|given| *given != known) => {
+                o.reflexive = None;
+                self.event("note our public address is not the one in this offer; if they cannot reach us, type hang and call again");
             }
             State::Connecting(c) => c.link.set_paths(&self.paths),
             _ => {}
@@ -508,7 +595,11 @@ impl Call {
     fn end(&mut self, now: Instant, reason: impl Into<String>) {
         let had_sound = matches!(self.state, State::Connecting(_) | State::InCall(_));
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::InCall(talk) => self.say_goodbye(now, talk.into_goodbye()),
+            State::InCall(talk) => {
+                self.past.packets_sent += talk.packets_sent();
+                self.past.playout.add(talk.playout().stats());
+                self.say_goodbye(now, talk.into_goodbye());
+            }
             State::Connecting(c) => self.say_goodbye(now, (c.link, false)),
             _ => {}
         }
@@ -557,6 +648,15 @@ impl Call {
         }
     }
 
+    /// A goodbye that is under way gets no more time.
+    fn finish_goodbye(&mut self, now: Instant) {
+        if let Some(closing) = &mut self.closing {
+            closing.until = now;
+        }
+        self.drain_closing(now);
+        self.closing = None;
+    }
+
     fn close_network(&mut self) {
         self.paths.clear();
         self.out.push(Effect::Network(false));
@@ -579,10 +679,19 @@ fn drain(link: &mut Link, now: Instant, out: &mut Vec<Effect>, events: &mut Vec<
     out.extend(transmits.into_iter().map(Effect::Transmit));
 }
 
+impl OwnOffer {
+    fn dialect(&self) -> Dialect {
+        match self {
+            Self::V1(..) => Dialect::V1,
+            Self::V2(..) => Dialect::V2,
+        }
+    }
+}
+
 impl std::fmt::Display for OwnOffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::V1(sealed) => sealed.fmt(f),
+            Self::V1(sealed, _) => sealed.fmt(f),
             Self::V2(sealed, _) => sealed.fmt(f),
         }
     }

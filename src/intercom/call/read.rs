@@ -80,7 +80,7 @@ impl Call {
     pub(super) fn try_v1(&mut self, now: Instant, sealed: v1::Sealed) -> Tried {
         let own = match &self.state {
             State::OfferWaiting(Offer {
-                code: OwnOffer::V1(own),
+                code: OwnOffer::V1(own, _),
                 ..
             }) => *own == sealed,
             State::AnswerWaiting(a) => a.code == sealed.to_string(),
@@ -89,13 +89,28 @@ impl Call {
         if own {
             return Tried::Failed(CodeError::Own.to_string());
         }
-        let Some(key) = self.keys.v1() else {
-            self.keys.want_v1();
-            return Tried::NeedsKey;
+        // Our offer's own key first: the passphrase may be another by now.
+        let given = match &self.state {
+            State::OfferWaiting(Offer {
+                code: OwnOffer::V1(_, key),
+                ..
+            }) => v1::open(key, &sealed)
+                .ok()
+                .map(|opened| (opened, key.clone())),
+            _ => None,
         };
-        let opened = match v1::open(key, &sealed) {
-            Ok(opened) => opened,
-            Err(e) => return Tried::Failed(e.to_string()),
+        let (opened, key) = match given {
+            Some(given) => given,
+            None => {
+                let Some(key) = self.keys.v1() else {
+                    self.keys.want_v1();
+                    return Tried::NeedsKey;
+                };
+                match v1::open(key, &sealed) {
+                    Ok(opened) => (opened, key.clone()),
+                    Err(e) => return Tried::Failed(e.to_string()),
+                }
+            }
         };
         let remote = match Description::from_sdp(&opened.sdp) {
             Ok(remote) => remote,
@@ -113,13 +128,14 @@ impl Call {
                     Purpose::AnswerV1 {
                         offer: sealed,
                         remote,
+                        key,
                     },
                 );
                 Tried::Used
             }
             Kind::Answer => match &self.state {
                 State::OfferWaiting(Offer {
-                    code: OwnOffer::V1(_),
+                    code: OwnOffer::V1(..),
                     ..
                 }) => {
                     self.connect_offer(now, remote, Dialect::V1);

@@ -167,19 +167,19 @@ impl Candidate {
     }
 }
 
-/// RFC 8839 §5.4.
-fn is_ice_char(c: u8) -> bool {
-    c.is_ascii_alphanumeric() || c == b'+' || c == b'/'
-}
-
-/// Whether another end could send there.
-fn is_reachable(addr: SocketAddr) -> bool {
+/// Whether another end could send there: no link-local, broadcast, multicast or unspecified address, no port 0.
+pub fn is_reachable(addr: SocketAddr) -> bool {
     let nowhere = match addr.ip() {
         IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
     };
     let ip = addr.ip();
     !nowhere && !ip.is_unspecified() && !ip.is_multicast() && addr.port() != 0
+}
+
+/// RFC 8839 §5.4.
+fn is_ice_char(c: u8) -> bool {
+    c.is_ascii_alphanumeric() || c == b'+' || c == b'/'
 }
 
 /// What is left to read.

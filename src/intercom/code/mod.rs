@@ -1,7 +1,7 @@
 //! Codes: find them in any text, open, seal.
 //!
 //! A text is first reduced to the characters that can matter: what mail clients and messengers put in between (white
-//! space, line breaks, `>` quote marks, zero-width characters) goes. In what is left a v2 code begins at `sotto2o`
+//! space, line breaks, `>` and `|` quote marks, zero-width characters) goes. In what is left a v2 code begins at `sotto2o`
 //! or `sotto2a` and says its own length; a v1 code is base64 of a JSON object and ends with the object's brace.
 //!
 //! Time is linear in the text. A v2 code is at most [`v2::MAX_CHARS`] characters and at most 1024 beginnings
@@ -160,9 +160,9 @@ fn significant(text: &str) -> Vec<u8> {
 }
 
 /// What carriers put between a code's characters: white space, quote marks, and format characters with no width.
-fn is_filler(c: char) -> bool {
+pub fn is_filler(c: char) -> bool {
     c.is_whitespace()
-        || c == '>'
+        || matches!(c, '>' | '|')
         || matches!(
             c,
             '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
@@ -247,6 +247,7 @@ mod tests {
                 "\n> ",
                 "\r\n> > ",
                 "\n>>\t> ",
+                "\r\n| | ",
                 "\u{200B}",
                 "\u{A0}",
                 "\u{FEFF}",

@@ -24,7 +24,7 @@ pub const V1_ITERATIONS: u32 = 100_000;
 pub const V2_ITERATIONS: u32 = 600_000;
 
 /// What the passphrase and a salt give; zeroed when dropped.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Master(Zeroizing<[u8; 32]>);
 
 impl From<[u8; 32]> for Master {

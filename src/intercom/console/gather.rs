@@ -3,6 +3,8 @@
 //! It only says when to stop waiting for more lines; reading the code is [`crate::intercom::code`]'s business.
 //! A v2 code says its length in its first byte. A v1 code is base64 of JSON whose only `}` is its last character.
 
+use crate::intercom::code::is_filler;
+
 /// A v2 code's beginning, up to its kind.
 const V2: &[u8] = b"sotto2";
 /// Base64 of `{"iv":[`, as far as what follows does not change it: how every v1 code begins.
@@ -68,8 +70,7 @@ impl Probe {
     fn step(&mut self, c: char) -> State {
         match self.state {
             State::Search(v2, v1) => self.search(v2, v1, c),
-            // What mail puts at line ends and line starts.
-            _ if c.is_whitespace() || c == '>' || c == '|' => std::mem::take(&mut self.state),
+            _ if is_filler(c) => std::mem::take(&mut self.state),
             State::V2 {
                 seen,
                 first,
@@ -226,12 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn quotes_and_line_ends_in_a_code_are_passed_over() {
+    fn what_the_reader_passes_over_in_a_code_is_passed_over_here() {
         let code = v2('o', 100);
         let (a, b) = code.split_at(60);
-        let quoted = format!("> > {a}\r\n> > {b}");
-        assert_eq!(progress(&quoted), Progress::Whole);
-        assert_eq!(progress(&quoted[..quoted.len() - 1]), Progress::Open);
+        for quote in ["> > ", "| | ", "\u{200B}", "\u{FEFF}"] {
+            let quoted = format!("{quote}{a}\r\n{quote}{b}");
+            assert_eq!(progress(&quoted), Progress::Whole, "{quote:?}");
+            assert_eq!(progress(&quoted[..quoted.len() - 1]), Progress::Open);
+        }
     }
 
     #[test]

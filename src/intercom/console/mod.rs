@@ -194,7 +194,10 @@ impl Console {
     // ---- out ----
 
     fn put(&mut self, text: &str) {
-        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        // A generated passphrase is said too. Filtered it is no longer, so this does not grow and leave a copy.
+        let mut kept = Zeroizing::new(String::with_capacity(text.len()));
+        kept.extend(text.chars().filter(|c| !c.is_control()));
+        let text = kept;
         match &mut self.row {
             Some(row) => row.say(&text, &mut self.due),
             None => {

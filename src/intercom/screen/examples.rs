@@ -26,7 +26,7 @@ pub fn examples() -> Vec<(&'static str, View)> {
         ("no-passphrase", View::NoPassphrase),
         (
             "new-passphrase",
-            View::NewPassphrase("umbrella crystal abstract hurdle ivory mountain scissors".into()),
+            View::NewPassphrase(String::from("umbrella crystal abstract hurdle ivory mountain scissors").into()),
         ),
         ("ready", View::Ready),
         ("preparing", View::Preparing),

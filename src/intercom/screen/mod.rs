@@ -28,7 +28,7 @@ pub enum View {
     /// No passphrase yet: says how to set one.
     NoPassphrase,
     /// A passphrase was just made; shown until the owner goes on (NEXT or BACK).
-    NewPassphrase(String),
+    NewPassphrase(zeroize::Zeroizing<String>),
     /// Idle, with a passphrase.
     Ready,
     /// A key is being derived, or addresses gathered.

@@ -4,8 +4,12 @@
 //! (Linux console), `ESC [ P` and `ESC [ 1 P` (kitty). Any other control sequence is passed on whole, by the grammar of
 //! ECMA-48 5.4. A sequence may be split over two reads, and a person may mean the ESC key alone: what is unfinished is
 //! held until more comes or [`PATIENCE`] is over. Pasted text is never a key.
+//!
+//! A passphrase may be typed, so each buffer that held text is wiped.
 
 use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
 
 use crate::intercom::panel::Button;
 
@@ -18,18 +22,27 @@ const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
 /// What was typed, in its order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Typed {
     /// F1, F2 or F3.
     Key(Button),
     /// Bytes for the console.
-    Text(Vec<u8>),
+    Text(Zeroizing<Vec<u8>>),
+}
+
+impl std::fmt::Debug for Typed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(button) => f.debug_tuple("Key").field(button).finish(),
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+        }
+    }
 }
 
 /// What has been read and is not yet understood.
 #[derive(Default)]
 pub struct Keys {
-    held: Vec<u8>,
+    held: Zeroizing<Vec<u8>>,
     held_since: Option<Instant>,
     pasting: bool,
 }
@@ -37,7 +50,7 @@ pub struct Keys {
 impl Keys {
     /// Bytes that were read.
     pub fn feed(&mut self, now: Instant, bytes: &[u8]) -> Vec<Typed> {
-        self.held.extend_from_slice(bytes);
+        append(&mut self.held, bytes);
         let read = std::mem::take(&mut self.held);
         let mut rest = &read[..];
         let mut typed = Vec::new();
@@ -55,7 +68,7 @@ impl Keys {
             }
         }
         self.held_since = (!rest.is_empty()).then_some(now);
-        self.held = rest.to_vec();
+        self.held = Zeroizing::new(rest.to_vec());
         typed
     }
 
@@ -107,10 +120,21 @@ enum Next {
 
 fn push_text(typed: &mut Vec<Typed>, bytes: &[u8]) {
     match typed.last_mut() {
-        Some(Typed::Text(text)) => text.extend_from_slice(bytes),
+        Some(Typed::Text(text)) => append(text, bytes),
         _ if bytes.is_empty() => {}
-        _ => typed.push(Typed::Text(bytes.to_vec())),
+        _ => typed.push(Typed::Text(Zeroizing::new(bytes.to_vec()))),
     }
+}
+
+/// `Vec` would leave the old copy behind in freed memory when it grows.
+fn append(text: &mut Zeroizing<Vec<u8>>, bytes: &[u8]) {
+    let needed = text.len() + bytes.len();
+    if needed > text.capacity() {
+        let mut grown = Zeroizing::new(Vec::with_capacity(2 * needed));
+        grown.extend_from_slice(text);
+        *text = grown;
+    }
+    text.extend_from_slice(bytes);
 }
 
 /// The button that a control sequence stands for.
@@ -156,7 +180,7 @@ mod tests {
     use Button::{Back, Next as NextButton, Talk};
 
     fn text(s: &str) -> Typed {
-        Typed::Text(s.as_bytes().to_vec())
+        Typed::Text(Zeroizing::new(s.as_bytes().to_vec()))
     }
 
     #[test]
@@ -231,6 +255,11 @@ mod tests {
         assert_eq!(typed, [text(paste)]);
         typed = keys.feed(Instant::now(), b"\x1bOP");
         assert_eq!(typed, [Typed::Key(Talk)]);
+    }
+
+    #[test]
+    fn what_was_typed_is_not_in_debug_output() {
+        assert_eq!(format!("{:?}", text("secret")), "Text(6 bytes)");
     }
 
     #[test]
