@@ -175,7 +175,7 @@ impl Stream {
             }
             pull(&mut frame);
             self.write(&frame)?;
-            queued = self.queued()?;
+            queued += PERIOD;
         }
         if self.written >= REVIEW {
             if self.reserve > FILL_STEP {
