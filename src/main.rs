@@ -45,10 +45,12 @@ enum Command {
         /// The file.
         file: PathBuf,
     },
-    /// Draw every screen into one PNG file.
+    /// Draw screens into one PNG file.
     Screens {
         /// The file to write.
         file: PathBuf,
+        /// Which ones; without names, all.
+        names: Vec<String>,
     },
 }
 
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
         Command::CheckBoard { file } => Board::read(&file)
             .map(|board| println!("{}: a good board file for `{}`", file.display(), board.name))
             .map_err(Into::into),
-        Command::Screens { file } => write_screens(&file),
+        Command::Screens { file, names } => write_screens(&file, &names),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -98,10 +100,21 @@ fn configure(
     Ok(all.on(board))
 }
 
-fn write_screens(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let drawn: Vec<_> = screen::examples()
-        .into_iter()
-        .map(|(name, view)| (name, screen::drawn(&view)))
+fn write_screens(file: &Path, names: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let all = screen::examples();
+    let known = |name: &str| all.iter().any(|(n, _)| *n == name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        let known: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+        return Err(format!(
+            "there is no screen `{unknown}`; there are {}",
+            known.join(", ")
+        )
+        .into());
+    }
+    let drawn: Vec<_> = all
+        .iter()
+        .filter(|(name, _)| names.is_empty() || names.iter().any(|n| n == name))
+        .map(|(name, view)| (*name, screen::drawn(view)))
         .collect();
     std::fs::write(file, picture::sheet(&drawn, 3))
         .map_err(|e| format!("{}: {e}", file.display()).into())

@@ -52,6 +52,7 @@ impl Stream {
     /// # Errors
     /// ALSA's own words: function and reason.
     pub fn open(name: &str, direction: Direction) -> Result<Self, String> {
+        keep_alsa_quiet();
         Self::set_up(name, direction).map_err(|e| e.to_string())
     }
 
@@ -224,6 +225,7 @@ impl Stream {
         if error.errno() == libc::EPIPE || self.pcm.state() == State::XRun {
             self.ran_dry();
         }
+        keep_alsa_quiet();
         self.pcm.try_recover(error, true).map_err(|e| e.to_string())
     }
 
@@ -238,4 +240,10 @@ impl Stream {
             })
             .collect()
     }
+}
+
+/// ALSA prints its errors on standard error, where a terminal's screen is; they come back as results as well.
+fn keep_alsa_quiet() {
+    // This thread's messages go to a buffer, a new one each time, so that it does not grow. Without memory for it they are printed.
+    let _ = alsa::Output::local_error_handler();
 }
