@@ -447,8 +447,17 @@ impl Stage {
         };
         let [left, right] = panels.each_ref().map(draw);
         let columns = left.first().map_or(0, |row| row.chars().count());
-        let mut out = format!("\x1b[H A{:columns$} B\x1b[K\r\n", "");
+        let fits = 2 * columns + 2 <= width;
+        let mut out = if fits {
+            format!("\x1b[H A{:columns$} B\x1b[K\r\n", "")
+        } else {
+            format!(
+                "\x1b[H A (B is beside it in {} columns)\x1b[K\r\n",
+                2 * columns + 2
+            )
+        };
         for (l, r) in left.iter().zip(&right) {
+            let r = if fits { r } else { "" };
             out.push_str(&format!("{l}  {r}\x1b[K\r\n"));
         }
         for line in told {
