@@ -11,6 +11,7 @@
 //! when the other end proves that it is there. So no library's timer can end a wait.
 
 mod connect;
+mod end;
 mod make;
 mod read;
 
@@ -588,78 +589,6 @@ impl Call {
             State::Connecting(c) => c.link.set_paths(&self.paths),
             _ => {}
         }
-    }
-
-    // ---- ending ----
-
-    fn end(&mut self, now: Instant, reason: impl Into<String>) {
-        let had_sound = matches!(self.state, State::Connecting(_) | State::InCall(_));
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::InCall(talk) => {
-                self.past.packets_sent += talk.packets_sent();
-                self.past.playout.add(talk.playout().stats());
-                self.say_goodbye(now, talk.into_goodbye());
-            }
-            State::Connecting(c) => self.say_goodbye(now, (c.link, false)),
-            _ => {}
-        }
-        if had_sound {
-            self.out.push(Effect::Sound(false));
-        }
-        self.event(format!("ended {}", reason.into()));
-        self.paths.stop_checks();
-        if self.closing.is_none() {
-            self.close_network();
-        }
-        if !self.keys.is_prepared() {
-            let salt = self.random();
-            self.keys.prepare(salt);
-        }
-        self.advance(now);
-    }
-
-    fn say_goodbye(&mut self, now: Instant, (mut link, wait): (Box<Link>, bool)) {
-        if !wait {
-            link.close();
-        }
-        self.closing = Some(Closing {
-            link,
-            until: now + GOODBYE,
-            closed: !wait,
-        });
-    }
-
-    /// Our last message may need sending again, so the link closes when the peer has, or after a while.
-    fn drain_closing(&mut self, now: Instant) {
-        let Some(c) = &mut self.closing else { return };
-        let mut events = Vec::new();
-        drain(&mut c.link, now, &mut self.out, &mut events);
-        let late = now >= c.until;
-        if !c.closed && (late || events.contains(&LinkEvent::Closed)) {
-            c.link.close();
-            c.closed = true;
-            drain(&mut c.link, now, &mut self.out, &mut events);
-        }
-        if c.closed && (late || !c.link.is_alive()) {
-            self.closing = None;
-            if matches!(self.state, State::Idle) {
-                self.close_network();
-            }
-        }
-    }
-
-    /// A goodbye that is under way gets no more time.
-    fn finish_goodbye(&mut self, now: Instant) {
-        if let Some(closing) = &mut self.closing {
-            closing.until = now;
-        }
-        self.drain_closing(now);
-        self.closing = None;
-    }
-
-    fn close_network(&mut self) {
-        self.paths.clear();
-        self.out.push(Effect::Network(false));
     }
 
     fn event(&mut self, line: impl Into<String>) {
