@@ -412,11 +412,8 @@ impl Intercom {
                 None => self.reply(console, "! A passphrase has at least one letter or digit."),
             },
             Command::MakePassphrase => {
-                let passphrase = Passphrase::make(self.call.random());
-                let words = Zeroizing::new(passphrase.exact().to_owned());
+                let words = self.make_passphrase();
                 self.reply(console, &Zeroizing::new(format!("* passphrase {}", *words)));
-                self.use_passphrase(passphrase);
-                self.notice = Notice::NewPassphrase(words);
             }
             Command::Call { v1 } => self.make_offer(if v1 { Dialect::V1 } else { Dialect::V2 }),
             Command::Talk(true) => self.talk = TalkButton::Down,
@@ -457,6 +454,15 @@ impl Intercom {
                 .push_back(Output::Console(console, c.farewell().into()));
         }
         self.out.push_back(Output::Quit);
+    }
+
+    /// Makes one, uses it, and shows it.
+    fn make_passphrase(&mut self) -> Zeroizing<String> {
+        let passphrase = Passphrase::make(self.call.random());
+        let words = Zeroizing::new(passphrase.exact().to_owned());
+        self.use_passphrase(passphrase);
+        self.notice = Notice::NewPassphrase(words.clone());
+        words
     }
 
     fn use_passphrase(&mut self, passphrase: Passphrase) {
@@ -524,10 +530,7 @@ impl Intercom {
         }
         match (button, self.call.phase()) {
             (Button::Talk, Phase::Idle) if !self.call.has_passphrase() => {
-                let passphrase = Passphrase::make(self.call.random());
-                let words = Zeroizing::new(passphrase.exact().to_owned());
-                self.use_passphrase(passphrase);
-                self.notice = Notice::NewPassphrase(words);
+                self.make_passphrase();
             }
             (Button::Talk, Phase::Idle) => self.make_offer(Dialect::V2),
             // Nobody should confirm words that the screen does not show.

@@ -14,7 +14,7 @@ use libc::pollfd;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use crate::voice::frame::{FRAME, Frame, RATE, silence};
+use crate::voice::frame::{FRAME, Frame, RATE, mix_down, silence};
 
 /// Frames of PCM (samples a channel) in a period.
 const PERIOD: Frames = FRAME as Frames;
@@ -150,7 +150,7 @@ impl Stream {
                 }
             }
             if self.partial.len() == whole {
-                take(&self.mix_down());
+                take(&self.captured());
                 self.partial.clear();
             }
         }
@@ -229,14 +229,12 @@ impl Stream {
         self.pcm.try_recover(error, true).map_err(|e| e.to_string())
     }
 
-    fn mix_down(&self) -> Frame {
+    fn captured(&self) -> Frame {
         self.partial
             .chunks_exact(self.channels * SAMPLE)
-            .map(|all| {
-                let samples = all
-                    .chunks_exact(SAMPLE)
-                    .map(|s| i32::from(i16::from_le_bytes([s[0], s[1]])));
-                (samples.sum::<i32>() / self.channels as i32) as i16
+            .map(|moment| {
+                let samples = moment.chunks_exact(SAMPLE);
+                mix_down(samples.map(|s| i16::from_le_bytes([s[0], s[1]])))
             })
             .collect()
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
-use crate::voice::frame::{FRAME, Frame, RATE};
+use crate::voice::frame::{FRAME, Frame, RATE, mix_down};
 
 /// Samples at most: half an hour.
 const MAX_SAMPLES: u32 = RATE * 1_800;
@@ -50,7 +50,7 @@ impl Microphone {
             .map_err(|e| say(&e))?;
         let samples: Vec<i16> = interleaved
             .chunks_exact(channels)
-            .map(|s| (s.iter().map(|&x| i32::from(x)).sum::<i32>() / channels as i32) as i16)
+            .map(|moment| mix_down(moment.iter().copied()))
             .collect();
         if samples.is_empty() {
             return Err(say(&"holds no sound"));

@@ -18,6 +18,12 @@ pub fn silence() -> Frame {
     Frame::from_array([0; FRAME])
 }
 
+/// One sample of all channels at one moment: their mean.
+pub fn mix_down(channels: impl ExactSizeIterator<Item = i16>) -> i16 {
+    let count = channels.len().max(1) as i32;
+    (channels.map(i32::from).sum::<i32>() / count) as i16
+}
+
 /// Root mean square of a frame in dB below full scale: -96 (silence) to 0.
 pub fn level_dbfs(frame: &[i16]) -> i8 {
     let energy: f64 = frame.iter().map(|&s| f64::from(s) * f64::from(s)).sum();

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{CONNECT, Call, Connecting, Effect, Given, RECONNECT, RETRY, Session, State, drain};
 use crate::intercom::link::{Dialect, Link, LinkEvent};
+use crate::intercom::paths::Paths;
 use crate::intercom::session::{Description, Role};
 use crate::intercom::talk::{Ended, Talk, TalkEvent};
 use crate::intercom::verify::Verify;
@@ -44,7 +45,8 @@ impl Call {
         session: Session,
         waiting: Option<Given>,
     ) {
-        match self.link(now, &session) {
+        let sequence = u16::from_be_bytes(self.random());
+        match build(now, &session, &self.paths, sequence) {
             Some(link) => {
                 self.event("connecting");
                 self.out.push(Effect::Sound(true));
@@ -64,21 +66,6 @@ impl Call {
         }
     }
 
-    pub(super) fn link(&mut self, now: Instant, session: &Session) -> Option<Box<Link>> {
-        let sequence = u16::from_be_bytes(self.random());
-        Link::new(
-            now,
-            session.role,
-            session.dialect,
-            &session.local,
-            &session.remote,
-            &self.paths,
-            sequence,
-        )
-        .map_err(|e| log::warn!("cannot build the session: {e}"))
-        .ok()
-    }
-
     pub(super) fn drain_connecting(&mut self, now: Instant) {
         let State::Connecting(c) = &mut self.state else {
             return;
@@ -90,17 +77,10 @@ impl Call {
             self.connected(now, events.split_off(position + 1));
         } else if c.link.is_spent(now) {
             // The path may still be good, or come, so begin again.
-            match Link::new(
-                now,
-                c.session.role,
-                c.session.dialect,
-                &c.session.local,
-                &c.session.remote,
-                &self.paths,
-                c.link.next_sequence() as u16,
-            ) {
-                Ok(link) => c.link = link,
-                Err(_) => self.connecting_failed(now),
+            let sequence = c.link.next_sequence() as u16;
+            match build(now, &c.session, &self.paths, sequence) {
+                Some(link) => c.link = link,
+                None => self.connecting_failed(now),
             }
         }
     }
@@ -178,4 +158,18 @@ impl Call {
             None => {}
         }
     }
+}
+
+fn build(now: Instant, session: &Session, paths: &Paths, sequence: u16) -> Option<Box<Link>> {
+    Link::new(
+        now,
+        session.role,
+        session.dialect,
+        &session.local,
+        &session.remote,
+        paths,
+        sequence,
+    )
+    .map_err(|e| log::warn!("cannot build the session: {e}"))
+    .ok()
 }

@@ -249,9 +249,7 @@ impl Call {
         match &self.state {
             State::Idle => Phase::Idle,
             State::Preparing(_) => Phase::Preparing,
-            State::OfferWaiting(o) => {
-                Phase::OfferWaiting(o.since, matches!(o.code, OwnOffer::V1(..)))
-            }
+            State::OfferWaiting(o) => Phase::OfferWaiting(o.since, o.code.dialect() == Dialect::V1),
             State::AnswerWaiting(a) => {
                 Phase::AnswerWaiting(a.since, a.session.dialect == Dialect::V1)
             }
