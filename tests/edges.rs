@@ -29,6 +29,7 @@ impl Bench {
             mode: Mode::Open,
             stun: Vec::new(),
             can_quit: true,
+            problems: Vec::new(),
         };
         let mut seed = 5u8;
         let random = move |bytes: &mut [u8]| {

@@ -135,6 +135,8 @@ pub struct Setup {
     pub stun: Vec<String>,
     /// Whether `quit` leaves: a computer's intercom may, a box may not.
     pub can_quit: bool,
+    /// What was wrong with the settings, a line each; the rest of them applies.
+    pub problems: Vec<String>,
 }
 
 /// The whole device.
@@ -207,6 +209,9 @@ impl Intercom {
             } => {
                 self.consoles.insert(console, Console::new(interactive));
                 self.reply(console, "* ready");
+                for problem in self.setup.problems.clone() {
+                    self.reply(console, &format!("* note {problem}"));
+                }
             }
             Input::ConsoleBytes { console, data } => {
                 if let Some(c) = self.consoles.get_mut(&console) {
