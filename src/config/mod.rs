@@ -60,7 +60,7 @@ fn parse<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<T, C
         let key = key_at(text, error.span());
         if key == "passphrase" {
             return ConfigError(format!(
-                "{place}{line}: `passphrase`: expected text in quotes, with at least one letter or digit"
+                "{place}{line}: `passphrase`: expected text in quotes that is not blank"
             ));
         }
         let said = error

@@ -107,6 +107,7 @@ impl Settings {
                 },
                 stun,
                 can_quit: board.quit,
+                problems: Vec::new(),
             },
             buttons: board.buttons,
             screen: board.screen,
@@ -182,7 +183,7 @@ impl TryFrom<String> for PassphraseKey {
         let text = zeroize::Zeroizing::new(text);
         Passphrase::new(&text)
             .map(Self)
-            .ok_or("expected at least one letter or digit")
+            .ok_or("expected text that is not blank")
     }
 }
 

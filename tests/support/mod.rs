@@ -113,6 +113,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         mode: Mode::Open,
         stun: Vec::new(),
         can_quit: true,
+        problems: Vec::new(),
     };
     let fill = move |bytes: &mut [u8]| {
         for b in bytes {
