@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use embedded_graphics::mono_font::MonoFont;
-use embedded_graphics::mono_font::iso_8859_1::{FONT_4X6, FONT_5X7, FONT_6X10, FONT_10X20};
+use embedded_graphics::mono_font::iso_8859_1::{
+    FONT_4X6, FONT_5X7, FONT_6X10, FONT_7X13_BOLD, FONT_10X20,
+};
 use embedded_graphics::pixelcolor::BinaryColor::{Off, On};
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
@@ -61,6 +63,11 @@ pub fn entering(entry: &Shown, target: &mut Framebuffer) {
     let hint = if at == 0 { "" } else { "hold BACK: leave" };
     let x = WIDTH as i32 - width(hint, &FONT_4X6);
     line(target, hint, Point::new(x, 5), &FONT_4X6, On);
+    if entry.text.is_empty() {
+        let hint = "Which key has its first letter?";
+        let below = Rectangle::new(Point::new(0, 26), Size::new(128, 26));
+        text::prose(target, hint, below);
+    }
     let shown = if entry.whole { at - 1 } else { at };
     let first = shown / (2 * ROWS) * (2 * ROWS);
     for (i, word) in words.iter().enumerate().skip(first).take(2 * ROWS) {
@@ -117,7 +124,7 @@ pub fn menu(chosen: Item, mode: Mode, volume: u8, target: &mut Framebuffer) {
 pub fn volume(volume: u8, target: &mut Framebuffer) {
     parts::headline(target, "Volume", "");
     let number = volume.to_string();
-    let x = WIDTH as i32 - 4 - width(&number, &FONT_10X20);
+    let x = WIDTH as i32 - width(&number, &FONT_10X20);
     line(target, &number, Point::new(x, 23), &FONT_10X20, On);
     parts::icon(target, parts::SPEAKER, Point::new(2, 29), On);
     const LEFT: i32 = 15;
@@ -150,10 +157,7 @@ pub fn compare(words: &[&str; 3], target: &mut Framebuffer) {
     let x = (WIDTH as i32 - width(question, font)) / 2;
     line(target, question, Point::new(x, 2), font, Off);
     for (word, y) in words.iter().zip([15, 27, 39]) {
-        text::prose(
-            target,
-            word,
-            Rectangle::new(Point::new(0, y), Size::new(128, 13)),
-        );
+        let x = (WIDTH as i32 - width(word, &FONT_7X13_BOLD)) / 2;
+        line(target, word, Point::new(x, y), &FONT_7X13_BOLD, On);
     }
 }
