@@ -21,7 +21,7 @@ impl Intercom {
         let time = now.saturating_duration_since(self.started).as_millis();
         match self.call.phase() {
             Phase::Idle => false,
-            Phase::InCall if self.mic_open() => time / BLINK.as_millis() % 2 == 0,
+            Phase::InCall if self.mic_open() => (time / BLINK.as_millis()).is_multiple_of(2),
             Phase::InCall => true,
             Phase::Preparing
             | Phase::OfferWaiting(..)

@@ -68,6 +68,7 @@ impl Intercom {
     fn press(&mut self, button: Button) {
         let now = self.now;
         let in_call = self.in_call();
+        self.owner.awake = true;
         if button == Button::Talk && in_call {
             self.press_microphone();
         } else if !self.owner.notices.is_empty() {
@@ -91,7 +92,7 @@ impl Intercom {
                 self.make_passphrase();
             }
             (Button::Next, Phase::Idle) if !self.call.has_passphrase() => {
-                self.enter(Entry::new());
+                self.enter(Entry::default());
             }
             (Button::Talk, Phase::Idle) => self.make_offer(Dialect::V2),
             (Button::Next, Phase::Idle) => {
@@ -140,7 +141,7 @@ impl Intercom {
     /// TALK in the menu.
     fn open(&mut self, item: Item) {
         let page = match item {
-            Item::Enter => Page::Entering(Entry::new()),
+            Item::Enter => Page::Entering(Entry::default()),
             Item::Make => Page::Replace,
             Item::Volume => Page::Volume,
             Item::About => Page::About,
@@ -182,7 +183,7 @@ impl Intercom {
 
     fn hold(&mut self, button: Button) {
         let now = self.now;
-        if button != Button::Back {
+        if button != Button::Back || !self.owner.notices.is_empty() {
             return;
         }
         match (self.owner.page.as_ref().map(|p| &p.0), self.call.phase()) {

@@ -61,9 +61,9 @@ pub struct Shown {
     pub halves: [String; 2],
 }
 
-impl Entry {
+impl Default for Entry {
     /// Nothing entered yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let mut entry = Self {
             // Never grows, which would leave a copy behind.
             words: Zeroizing::new(Vec::with_capacity(MOST)),
@@ -74,7 +74,9 @@ impl Entry {
         entry.left = 0..entry.choices().len();
         entry
     }
+}
 
+impl Entry {
     /// Takes half of what is left. Gives the passphrase when that was its end.
     pub fn take(&mut self, half: Half) -> Option<Zeroizing<String>> {
         if self.is_whole() {
@@ -287,7 +289,7 @@ mod tests {
     }
 
     fn after(words: &str) -> Entry {
-        let mut entry = Entry::new();
+        let mut entry = Entry::default();
         for word in words.split_whitespace() {
             spell(&mut entry, word);
         }
@@ -339,7 +341,7 @@ mod tests {
                 ""
             ]
         );
-        assert_eq!(entry.shown(), Entry::new().shown());
+        assert_eq!(entry.shown(), Entry::default().shown());
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(super) struct Owner {
     pub panel: Panel,
     pub talk: TalkButton,
     pub muted: bool,
+    /// A button was pressed since power on.
+    awake: bool,
     /// Over the state of the call, until then.
     page: Option<(Page, Instant)>,
     notices: Notices,
@@ -185,7 +187,7 @@ impl Intercom {
     fn state_view(&self, now: Instant) -> View {
         let again = self.owner.tapped.is_some_and(|until| now < until);
         match self.call.phase() {
-            Phase::Idle if now < self.started + START => View::Start,
+            Phase::Idle if !self.owner.awake && now < self.started + START => View::Start,
             Phase::Idle if self.call.has_passphrase() => View::Ready,
             Phase::Idle => View::NoPassphrase,
             Phase::Preparing => View::Preparing,
