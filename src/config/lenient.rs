@@ -318,7 +318,7 @@ mod tests {
         );
         one(
             "passphrase = \"abc\nvolume = 5",
-            "sotto.toml:1: `passphrase`: expected text in quotes, with at least one letter or digit",
+            "sotto.toml:1: `passphrase`: expected text in quotes that is not blank",
         );
         one(
             "volume = 5\n[wlan]\nssid = \"x\"\npassword = \"hush hush\"\n",

@@ -100,7 +100,7 @@ fn said(message: &str, line: &str, key: &str, text: &str) -> String {
         return format!("the quote mark {quote} is not understood; use the straight one, \"");
     }
     if key == "passphrase" {
-        return "expected text in quotes, with at least one letter or digit".into();
+        return "expected text in quotes that is not blank".into();
     }
     let said = message
         .replace('\n', " ")

@@ -219,7 +219,7 @@ impl TryFrom<String> for PassphraseKey {
         let text = zeroize::Zeroizing::new(text);
         Passphrase::new(&text)
             .map(Self)
-            .ok_or("expected at least one letter or digit")
+            .ok_or("expected text that is not blank")
     }
 }
 

@@ -4,9 +4,13 @@ use zeroize::Zeroizing;
 
 use super::console::{self, Command, Console};
 use super::link::Dialect;
-use super::owner::{Notice, TalkButton};
+use super::owner::TalkButton;
 use super::passphrase::Passphrase;
 use super::{ConsoleId, Intercom, Output, status};
+
+/// Of a passphrase under 12 characters.
+const WEAK: &str =
+    "this passphrase is weak: under 12 characters can be guessed; one that is made here is strong";
 
 impl Intercom {
     pub(super) fn run_lines(&mut self, console: ConsoleId) {
@@ -31,15 +35,11 @@ impl Intercom {
         let now = self.now;
         match command {
             Command::Help => self.reply(console, &console::help()),
-            Command::SetPassphrase(text) => match Passphrase::new(&text) {
-                Some(passphrase) => {
-                    if passphrase.is_weak() {
-                        self.reply(console, "* note this passphrase is weak: under 12 characters can be guessed; passphrase alone makes a strong one");
-                    }
-                    self.use_passphrase(passphrase);
+            Command::SetPassphrase(text) => {
+                if let Some(note) = self.use_typed(&text) {
+                    self.reply(console, &format!("* note {note}"));
                 }
-                None => self.reply(console, "! A passphrase has at least one letter or digit."),
-            },
+            }
             Command::MakePassphrase => {
                 let words = self.make_passphrase();
                 self.reply(console, &Zeroizing::new(format!("* passphrase {}", *words)));
@@ -90,17 +90,28 @@ impl Intercom {
         let passphrase = Passphrase::make(self.call.random());
         let words = Zeroizing::new(passphrase.exact().to_owned());
         self.use_passphrase(passphrase);
-        self.owner.notice = Notice::NewPassphrase(words.clone());
+        self.owner.show_passphrase(self.now, &words);
         words
     }
 
+    /// Uses what the owner typed; gives what there is to say about it.
+    pub(super) fn use_typed(&mut self, text: &str) -> Option<&'static str> {
+        let Some(passphrase) = Passphrase::new(text) else {
+            self.problem("A passphrase cannot be blank.");
+            return None;
+        };
+        let weak = passphrase.is_weak();
+        self.use_passphrase(passphrase);
+        weak.then_some(WEAK)
+    }
+
     pub(super) fn use_passphrase(&mut self, passphrase: Passphrase) {
-        self.owner.notice = Notice::None;
+        self.owner.go_on();
         self.call.set_passphrase(passphrase);
     }
 
     pub(super) fn make_offer(&mut self, dialect: Dialect) {
-        self.owner.notice = Notice::None;
+        self.owner.go_on();
         self.call.make_offer(self.now, dialect);
     }
 
@@ -111,6 +122,26 @@ impl Intercom {
                 self.out.push_back(Output::Console(console, bytes.into()));
             }
         }
+    }
+
+    /// One line on every console, and on the screen.
+    pub(super) fn note(&mut self, text: &str) {
+        self.say(&format!("* note {text}"));
+        self.owner.show_note(self.now, text);
+    }
+
+    /// What was asked for failed: told to the console that asked, or to all, and on the screen.
+    pub(super) fn problem(&mut self, text: &str) {
+        let said = format!("! {text}");
+        match self
+            .asking
+            .or(self.reader)
+            .filter(|c| self.consoles.contains_key(c))
+        {
+            Some(console) => self.reply(console, &said),
+            None => self.say(&said),
+        }
+        self.owner.show_problem(self.now, text);
     }
 
     /// One line on every console.

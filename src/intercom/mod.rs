@@ -8,8 +8,9 @@ pub mod code;
 mod commands;
 pub mod console;
 pub mod keys;
+mod led;
 pub mod link;
-mod owner;
+pub mod owner;
 pub mod panel;
 pub mod passphrase;
 pub mod paths;
@@ -135,7 +136,7 @@ pub struct Setup {
     pub stun: Vec<String>,
     /// Whether `quit` leaves: a computer's intercom may, a box may not.
     pub can_quit: bool,
-    /// What was wrong with the settings, a line each; the rest of them applies.
+    /// Mistakes in the settings, a line each: shown at the start and told to each console.
     pub problems: Vec<String>,
 }
 
@@ -178,6 +179,7 @@ impl Intercom {
             intercom.use_passphrase(passphrase);
             intercom.collect();
         }
+        intercom.owner.show_settings(now, &intercom.setup.problems);
         intercom
     }
 
@@ -231,7 +233,7 @@ impl Intercom {
                 let open = self.mic_open();
                 self.call.handle_capture(now, frame, open);
             }
-            Input::Note(text) => self.say(&format!("* note {text}")),
+            Input::Note(text) => self.note(text),
             Input::Leave => self.leave(),
         }
         self.collect();
@@ -289,18 +291,8 @@ impl Intercom {
                     self.owner.handle_event(self.now, &line);
                     self.say(&format!("* {line}"));
                 }
-                Effect::Problem(line) => {
-                    let said = format!("! {line}");
-                    match self
-                        .asking
-                        .or(self.reader)
-                        .filter(|c| self.consoles.contains_key(c))
-                    {
-                        Some(console) => self.reply(console, &said),
-                        None => self.say(&said),
-                    }
-                    self.owner.show_problem(self.now, line);
-                }
+                Effect::Note(line) => self.note(&line),
+                Effect::Problem(line) => self.problem(&line),
                 Effect::Transmit(t) => {
                     self.counters.datagrams_sent += 1;
                     self.out.push_back(Output::Transmit(t));
@@ -315,5 +307,6 @@ impl Intercom {
                 Effect::Sound(on) => self.out.push_back(Output::Sound(on)),
             }
         }
+        self.settle_page();
     }
 }
