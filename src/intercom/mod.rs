@@ -84,6 +84,8 @@ pub enum Input<'a> {
         /// A person's terminal: wants echo, a prompt and line editing.
         interactive: bool,
     },
+    /// A console opened on a serial line: nobody knows who is there before they press Enter.
+    SerialOpened(ConsoleId),
     /// Bytes from a console.
     ConsoleBytes {
         /// Its number.
@@ -234,12 +236,9 @@ impl Intercom {
                 console,
                 interactive,
             } => {
-                self.consoles.insert(console, Console::new(interactive));
-                self.reply(console, "* ready");
-                for problem in self.setup.problems.clone() {
-                    self.reply(console, &format!("* note {problem}"));
-                }
+                self.open_console(console, Console::new(interactive));
             }
+            Input::SerialOpened(console) => self.open_console(console, Console::serial()),
             Input::ConsoleBytes { console, data } => {
                 if let Some(c) = self.consoles.get_mut(&console) {
                     c.feed(now, data);
@@ -384,6 +383,14 @@ impl Intercom {
     }
 
     // ---- consoles ----
+
+    fn open_console(&mut self, id: ConsoleId, console: Console) {
+        self.consoles.insert(id, console);
+        self.reply(id, "* ready");
+        for problem in self.setup.problems.clone() {
+            self.reply(id, &format!("* note {problem}"));
+        }
+    }
 
     fn run_lines(&mut self, console: ConsoleId) {
         while let Some(line) = self.consoles.get_mut(&console).and_then(Console::poll_line) {

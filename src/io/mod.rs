@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod consoles;
 pub mod pcm;
 pub mod picture;
+pub mod serial;
 pub mod sound;
 pub mod terminal;
 mod this_thread;
@@ -83,7 +84,15 @@ impl Shell {
         let worker = Worker::new(Waker::new(registry, WAKER)?);
         let sound =
             Sound::new(now, &config.capture, &config.playback, SOUND).map_err(io::Error::other)?;
-        let consoles = Consoles::open(registry, CONSOLES, paths, &config.screen, config.buttons)?;
+        let consoles = Consoles::open(
+            now,
+            registry,
+            CONSOLES,
+            paths,
+            config.serial,
+            &config.screen,
+            config.buttons,
+        )?;
         let addresses = Addresses::new(registry, ADDRESSES)
             .map_err(|e| log::warn!("changes of address will go unseen: {e}"))
             .ok();
