@@ -323,3 +323,82 @@ fn the_wifi_and_the_board_are_printed_for_the_system() {
     assert_eq!(printed("board", "board = \"virt\"\nvolume = 500"), "virt\n");
     assert_eq!(printed("board", "board = \"toaster\"").lines().count(), 1);
 }
+
+#[test]
+fn as_another_user_it_has_no_privileges_and_still_makes_offers() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("=== NOT TESTED: giving up root takes root ===");
+        return;
+    }
+    let folder = Folder::new("user");
+    let (mut cable, mut hidden) = (Cable::new(), Cable::new());
+    let console = cable.device.display().to_string();
+    let arguments = ["--user", "nobody", "--console", &console, "--set"];
+    let stun = "stun=[\"localhost:9\"]";
+    let appliance = Appliance::start(&folder, "", &[&arguments[..], &[stun]].concat());
+    cable.hear("* ready");
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", appliance.0.id())).expect("it runs");
+    let line = |key: &str| {
+        let line = status.lines().find_map(|l| l.strip_prefix(key));
+        line.unwrap_or_else(|| panic!("{key} in {status}")).trim()
+    };
+    let nobody = line("Uid:").split_whitespace().collect::<Vec<_>>();
+    assert!(
+        nobody.iter().all(|id| *id == nobody[0] && *id != "0"),
+        "{status}"
+    );
+    assert!(line("Gid:").split_whitespace().all(|id| id != "0"));
+    assert!(!line("Groups:").split_whitespace().any(|id| id == "0"));
+    for capabilities in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        assert_eq!(line(capabilities), "0000000000000000");
+    }
+    assert_eq!(line("NoNewPrivs:"), "1");
+    // A name is looked up, a key derived, sockets opened.
+    cable.say("passphrase correct horse battery staple\r");
+    cable.say("call\r");
+    cable.hear("* offer ");
+    // The folder is outside of /dev, so what appears there is not seen.
+    hidden.plug(&folder.path("ttyUSB0"));
+    hidden.listen(Duration::from_millis(2_500));
+    assert_eq!(hidden.heard, "");
+    assert_eq!(appliance.terminate().code(), Some(0));
+}
+
+#[test]
+fn the_watchdog_is_fed_by_the_loop_and_stopped_when_the_end_is_wanted() {
+    let folder = Folder::new("watchdog");
+    let fifo = folder.path("watchdog");
+    let made = Command::new("mkfifo")
+        .arg(&fifo)
+        .status()
+        .expect("it starts");
+    assert!(made.success());
+    let mut device = File::options()
+        .read(true)
+        .write(true)
+        .open(&fifo)
+        .expect("it opens");
+    let board = format!("watchdog = {:?}", fifo.display().to_string());
+    let mut byte = || {
+        let mut one = [0];
+        device.read_exact(&mut one).expect("read");
+        one[0]
+    };
+    let appliance = Appliance::start(&folder, &board, &[]);
+    assert_eq!(byte(), 0);
+    let fed = Instant::now();
+    assert_eq!(byte(), 0);
+    let pause = fed.elapsed().as_secs_f64();
+    assert!((4.0..7.0).contains(&pause), "{pause} s");
+    assert_eq!(appliance.terminate().code(), Some(0));
+    assert_eq!(byte(), b'V');
+    // Killed, it says nothing, and the box is restarted.
+    let killed = Appliance::start(&folder, &board, &[]);
+    assert_eq!(byte(), 0);
+    drop(killed);
+    device.write_all(b"x").expect("written");
+    let mut one = [0];
+    device.read_exact(&mut one).expect("read");
+    assert_eq!(one, *b"x");
+}
