@@ -1,8 +1,10 @@
 //! The shell: one mio loop and every side effect. It decides nothing.
 
 pub mod addresses;
+pub mod cards;
 pub mod confine;
 pub mod consoles;
+pub mod mixer;
 pub mod pcm;
 pub mod picture;
 pub mod serial;
@@ -90,8 +92,7 @@ impl Shell {
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGWINCH])?;
         registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let worker = Worker::new(Waker::new(registry, WAKER)?);
-        let sound =
-            Sound::new(now, &config.capture, &config.playback, SOUND).map_err(io::Error::other)?;
+        let sound = Sound::new(now, &config, SOUND).map_err(io::Error::other)?;
         let consoles = Consoles::open(
             now,
             registry,
