@@ -402,3 +402,48 @@ fn the_watchdog_is_fed_by_the_loop_and_stopped_when_the_end_is_wanted() {
     device.read_exact(&mut one).expect("read");
     assert_eq!(one, *b"x");
 }
+
+#[test]
+fn without_a_sound_card_the_call_goes_on_and_says_so() {
+    let mut boxes = Vec::new();
+    for name in ["caller", "callee"] {
+        let folder = Folder::new(name);
+        let mut cable = Cable::new();
+        let console = cable.device.display().to_string();
+        let mut arguments = vec![
+            "--console",
+            &console,
+            "--set",
+            "sound.capture=card:none such",
+        ];
+        if rustix::process::geteuid().is_root() {
+            arguments.extend(["--user", "nobody"]);
+        }
+        let appliance = Appliance::start(&folder, "", &arguments);
+        cable.hear("* ready");
+        cable.say("passphrase correct horse battery staple\r");
+        boxes.push((appliance, cable, folder));
+    }
+    let [(_caller, a, _), (_callee, b, _)] = &mut boxes[..] else {
+        unreachable!("there are two");
+    };
+    a.say("call\r");
+    a.hear("* offer ");
+    let offer = rest_of_line(a);
+    b.say(&format!("{offer}\r"));
+    b.hear("* answer ");
+    let answer = rest_of_line(b);
+    a.say(&format!("{answer}\r"));
+    for cable in [a, b] {
+        cable.hear("* connected");
+        cable.hear("* note the microphone `none such` does not work (no sound card ");
+    }
+}
+
+fn rest_of_line(cable: &mut Cable) -> String {
+    while !cable.heard.contains('\n') {
+        cable.listen(Duration::from_millis(50));
+    }
+    let line = cable.heard.lines().next().unwrap_or_default();
+    line.trim().to_owned()
+}
