@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use sotto::config::{Board, BoardName, Config, Settings};
 use sotto::intercom::screen;
+use sotto::io::confine::User;
 use sotto::io::{self, ConsolePath, picture};
 
 /// A push-button voice intercom that needs no server.
@@ -38,6 +39,9 @@ enum Command {
         /// A console on standard input and output (`stdio`; turns the terminal's screen off), or on a tty.
         #[arg(long, value_name = "stdio|PATH")]
         console: Vec<ConsolePath>,
+        /// Become this user for good once everything that takes root is open, with no access but to devices.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
         /// What to tell on standard error: `off`, `error`, `warn`, `info`, `debug` (addresses, too).
         #[arg(long, value_name = "LEVEL", default_value = "off")]
         log: log::LevelFilter,
@@ -75,14 +79,20 @@ fn main() -> ExitCode {
             settings,
             set,
             console,
+            user,
             log,
         } => {
             // Ours only: what libraries tell may hold keys.
             env_logger::Builder::new()
                 .filter_module("sotto", log)
                 .init();
-            configure(board.as_deref(), settings.as_deref(), &set)
-                .and_then(|config| Ok(io::run(config, &console)?))
+            run(
+                board.as_deref(),
+                settings.as_deref(),
+                &set,
+                &console,
+                user.as_deref(),
+            )
         }
         Command::CheckBoard { file } => Board::read(&file)
             .map(|board| println!("{}: a good board file for `{}`", file.display(), board.name))
@@ -107,6 +117,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(
+    board: Option<&str>,
+    settings: Option<&Path>,
+    set: &[String],
+    consoles: &[ConsolePath],
+    user: Option<&str>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let user = user.map(User::named).transpose()?;
+    let config = configure(board, settings, set)?;
+    Ok(io::run(config, consoles, user.as_ref())?)
 }
 
 fn configure(

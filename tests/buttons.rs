@@ -592,8 +592,8 @@ fn mistakes_in_the_settings_are_read_page_by_page_and_told_to_each_console() {
     }
     let told = [
         "* ready".to_owned(),
-        format!("! {}", problems[0]),
-        format!("! {}", problems[1]),
+        format!("* note {}", problems[0]),
+        format!("* note {}", problems[1]),
     ];
     assert_eq!(w.lines(A), [told.clone(), told].concat());
     let mut pages = Vec::new();

@@ -19,7 +19,7 @@ pub use board::{Board, Buttons, Screen};
 pub use detect::BoardName;
 pub use serial::{Baud, Pattern, Serial, SerialKeys};
 pub use settings::Settings;
-pub use sound::{Device, SoundKeys};
+pub use sound::{Device, Percent, SoundKeys};
 pub use wifi::Wifi;
 
 /// A file or a `--set` that cannot be used: one line that says where, what, and what is allowed.
@@ -45,6 +45,10 @@ pub struct Config {
     pub capture: Device,
     /// The speaker.
     pub playback: Device,
+    /// The card's own level of the microphone, percent.
+    pub microphone_level: Option<u8>,
+    /// The card's own level of the speaker, percent.
+    pub speaker_level: Option<u8>,
     /// Serial lines that are consoles.
     pub serial: Serial,
     /// The hardware watchdog.
@@ -161,7 +165,7 @@ mod tests {
         );
         assert_eq!(
             error("[sound]\nmic = \"x\""),
-            "sotto.toml:2: unknown key `mic`, expected `capture` or `playback`"
+            "sotto.toml:2: unknown key `mic`, expected one of `capture`, `playback`, `microphone_level`, `speaker_level`"
         );
     }
 
@@ -216,6 +220,7 @@ mod tests {
             sound: SoundKeys {
                 capture: Some(Device::Null),
                 playback: Some(Device::Null),
+                ..SoundKeys::default()
             },
             serial: SerialKeys::default(),
             watchdog: None,
@@ -238,6 +243,21 @@ mod tests {
             (6, Mode::Open, 0)
         );
         assert!(config.setup.passphrase.is_some());
+    }
+
+    #[test]
+    fn sound_devices_are_known_by_how_they_are_named() {
+        let device = |name: &str| Device::try_from(name.to_owned());
+        assert_eq!(device("auto"), Ok(Device::Auto));
+        assert_eq!(device("card:USB PnP"), Ok(Device::Card("USB PnP".into())));
+        assert_eq!(
+            device("plughw:CARD=x"),
+            Ok(Device::Alsa("plughw:CARD=x".into()))
+        );
+        for bad in ["", "card:", "wav:", "wav:?loop", "a\nb"] {
+            assert!(device(bad).is_err(), "{bad:?}");
+        }
+        assert!(set("sound.speaker_level=101").is_err() && set("sound.microphone_level=0").is_ok());
     }
 
     #[test]

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::serial::SerialSettings;
 use super::{
-    Board, BoardName, Config, ConfigError, Device, Serial, SoundKeys, Wifi, lenient, parse, read,
+    Board, BoardName, Config, ConfigError, Device, Percent, Serial, SoundKeys, Wifi, lenient,
+    parse, read,
 };
 use crate::intercom::Setup;
 use crate::intercom::console::Mode;
@@ -23,7 +24,7 @@ const DEFAULT_VOLUME: u8 = 100;
 pub struct Settings {
     board: Option<BoardName>,
     passphrase: Option<PassphraseKey>,
-    volume: Option<Volume>,
+    volume: Option<Percent>,
     mode: Option<ModeKey>,
     pub(super) stun: Option<Vec<StunServer>>,
     pub(super) wifi: Option<Wifi>,
@@ -114,16 +115,14 @@ impl Settings {
             serial: SerialSettings {
                 baud: later.serial.baud.or(self.serial.baud),
             },
-            sound: SoundKeys {
-                capture: later.sound.capture.or(self.sound.capture),
-                playback: later.sound.playback.or(self.sound.playback),
-            },
+            sound: self.sound.or(later.sound),
         }
     }
 
     /// Completes the settings with the board and the defaults. `problems`: what was wrong with them, for the owner to see.
     pub fn on(self, board: Board, problems: &[ConfigError]) -> Config {
         let default = || Device::Alsa("default".into());
+        let sound = board.sound.or(self.sound);
         let stun = match self.stun {
             Some(servers) => servers.into_iter().map(|s| s.0).collect(),
             None => vec![DEFAULT_STUN.into()],
@@ -142,37 +141,15 @@ impl Settings {
             },
             buttons: board.buttons,
             screen: board.screen,
-            capture: self
-                .sound
-                .capture
-                .or(board.sound.capture)
-                .unwrap_or_else(default),
-            playback: self
-                .sound
-                .playback
-                .or(board.sound.playback)
-                .unwrap_or_else(default),
+            capture: sound.capture.unwrap_or_else(default),
+            playback: sound.playback.unwrap_or_else(default),
+            microphone_level: sound.microphone_level.map(|p| p.0),
+            speaker_level: sound.speaker_level.map(|p| p.0),
             serial: Serial {
                 consoles: board.serial.consoles,
                 baud: self.serial.baud.or(board.serial.baud).unwrap_or_default(),
             },
             watchdog: board.watchdog,
-        }
-    }
-}
-
-/// 0 to 100.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "i64")]
-struct Volume(u8);
-
-impl TryFrom<i64> for Volume {
-    type Error = &'static str;
-
-    fn try_from(value: i64) -> Result<Self, Self::Error> {
-        match u8::try_from(value) {
-            Ok(v @ 0..=100) => Ok(Self(v)),
-            _ => Err("expected a number from 0 to 100"),
         }
     }
 }

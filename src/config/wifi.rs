@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Deserialize;
+use sha1::Sha1;
 use zeroize::Zeroizing;
 
 /// A network and what it takes to join it.
@@ -15,38 +16,48 @@ pub struct Wifi {
 }
 
 impl Wifi {
-    /// A configuration file for wpa_supplicant, after its `wpa_supplicant.conf(5)`.
+    /// A configuration file for wpa_supplicant, after its `wpa_supplicant.conf(5)`: everything of the owner's in
+    /// hexadecimal, as its quoting does not carry every name and password.
     pub fn wpa_supplicant(&self) -> Zeroizing<String> {
-        // Its greatest length, so that it does not grow and leave a copy of the password.
+        // More than its greatest length, so that it does not grow and leave a copy of the password.
         let mut text = Zeroizing::new(String::with_capacity(512));
         if let Some(Country(code)) = &self.country {
             let _ = writeln!(text, "country={code}");
         }
         text.push_str("network={\n\tssid=");
-        // In hexadecimal any byte may be in it.
-        for byte in self.ssid.0.bytes() {
-            let _ = write!(text, "{byte:02x}");
-        }
+        hexadecimal(self.ssid.0.as_bytes(), &mut text);
         // Found also when it does not say its name.
         text.push_str("\n\tscan_ssid=1\n");
         match &self.password {
             None => text.push_str("\tkey_mgmt=NONE\n"),
-            // The key itself fits WPA2 only.
+            // The key fits WPA2 only.
             Some(Password::Key(key)) => {
                 let _ = writeln!(text, "\tkey_mgmt=WPA-PSK\n\tpsk={}", **key);
             }
-            // What stands between the first and the last quote mark is taken as it is, other quote marks included. WPA3 (SAE)
-            // wants protected management frames.
+            // WPA2 wants the key, WPA3 (SAE) the words and protected management frames.
             Some(Password::Words(words)) => {
-                let _ = writeln!(
-                    text,
-                    "\tkey_mgmt=WPA-PSK SAE\n\tieee80211w=1\n\tpsk=\"{}\"",
-                    **words
-                );
+                text.push_str("\tkey_mgmt=WPA-PSK SAE\n\tieee80211w=1\n\tpsk=");
+                hexadecimal(&*wpa2_key(words, &self.ssid.0), &mut text);
+                text.push_str("\n\tsae_password=");
+                hexadecimal(words.as_bytes(), &mut text);
+                text.push('\n');
             }
         }
         text.push_str("}\n");
         text
+    }
+}
+
+/// IEEE 802.11-2020, J.4.1.
+fn wpa2_key(words: &str, ssid: &str) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    pbkdf2::pbkdf2_hmac::<Sha1>(words.as_bytes(), ssid.as_bytes(), 4_096, &mut *key);
+    key
+}
+
+fn hexadecimal(bytes: &[u8], out: &mut String) {
+    for byte in bytes {
+        let _ = write!(out, "{byte:02x}");
     }
 }
 
@@ -125,11 +136,15 @@ mod tests {
     }
 
     #[test]
-    fn names_are_hexadecimal_and_passwords_stand_as_they_are() {
+    fn names_and_passwords_are_hexadecimal() {
+        // The key is the standard's own example, J.4.2.
         assert_eq!(
-            wifi("ssid = 'Käse \"}'\npassword = 'a\"b\\# c}'\ncountry = 'de'").unwrap(),
-            "country=DE\nnetwork={\n\tssid=4bc3a4736520227d\n\tscan_ssid=1\n\tkey_mgmt=WPA-PSK SAE\n\tieee80211w=1\n\tpsk=\"a\"b\\# c}\"\n}\n"
+            wifi("ssid = 'IEEE'\npassword = 'password'\ncountry = 'de'").unwrap(),
+            "country=DE\nnetwork={\n\tssid=49454545\n\tscan_ssid=1\n\tkey_mgmt=WPA-PSK SAE\n\tieee80211w=1\n\
+             \tpsk=f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e\n\
+             \tsae_password=70617373776f7264\n}\n"
         );
+        assert!(wifi("ssid = 'ä\"}'").unwrap().contains("\tssid=c3a4227d\n"));
         let key = "0123456789abcdefABCDEF0123456789".repeat(2);
         assert_eq!(
             wifi(&format!("ssid = 'a'\npassword = '{key}'")).unwrap(),

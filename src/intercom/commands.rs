@@ -13,6 +13,14 @@ const WEAK: &str =
     "this passphrase is weak: under 12 characters can be guessed; one that is made here is strong";
 
 impl Intercom {
+    pub(super) fn open_console(&mut self, id: ConsoleId, console: Console) {
+        self.consoles.insert(id, console);
+        self.reply(id, "* ready");
+        for problem in self.setup.problems.clone() {
+            self.reply(id, &format!("* note {problem}"));
+        }
+    }
+
     pub(super) fn run_lines(&mut self, console: ConsoleId) {
         while let Some(line) = self.consoles.get_mut(&console).and_then(Console::poll_line) {
             match console::parse(&line) {

@@ -81,6 +81,8 @@ pub enum Input<'a> {
         /// A person's terminal: wants echo, a prompt and line editing.
         interactive: bool,
     },
+    /// A console opened on a serial line: nobody knows who is there before they press Enter.
+    SerialOpened(ConsoleId),
     /// Bytes from a console.
     ConsoleBytes {
         /// Its number.
@@ -209,12 +211,9 @@ impl Intercom {
                 console,
                 interactive,
             } => {
-                self.consoles.insert(console, Console::new(interactive));
-                self.reply(console, "* ready");
-                for problem in self.setup.problems.clone() {
-                    self.reply(console, &format!("* note {problem}"));
-                }
+                self.open_console(console, Console::new(interactive));
             }
+            Input::SerialOpened(console) => self.open_console(console, Console::serial()),
             Input::ConsoleBytes { console, data } => {
                 if let Some(c) = self.consoles.get_mut(&console) {
                     c.feed(now, data);
