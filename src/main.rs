@@ -24,9 +24,10 @@ struct Arguments {
 enum Command {
     /// Be an intercom.
     Run {
-        /// What the box is made of; without it, this computer (board/host/board.toml).
-        #[arg(long, value_name = "FILE")]
-        board: Option<PathBuf>,
+        /// What the box is made of: `host` (a computer), `rpi`, `generic`, `virt`, a board file, or `auto`, which asks the
+        /// machine.
+        #[arg(long, value_name = "NAME|FILE|auto", default_value = "host")]
+        board: String,
         /// What its owner wants.
         #[arg(long, value_name = "FILE")]
         settings: Option<PathBuf>,
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
             env_logger::Builder::new()
                 .filter_module("sotto", log)
                 .init();
-            configure(board.as_deref(), settings.as_deref(), &set)
+            configure(&board, settings.as_deref(), &set)
                 .and_then(|config| Ok(io::run(config, &console)?))
         }
         Command::CheckBoard { file } => Board::read(&file)
@@ -85,11 +86,18 @@ fn main() -> ExitCode {
 }
 
 fn configure(
-    board: Option<&Path>,
+    board: &str,
     settings: Option<&Path>,
     set: &[String],
 ) -> Result<Config, Box<dyn std::error::Error>> {
-    let board = board.map_or_else(Board::host, Board::read)?;
+    let board = match board {
+        "auto" => {
+            // A machine without a device tree is a computer.
+            let model = std::fs::read_to_string("/proc/device-tree/model").ok();
+            Board::named_or_file(Board::detect(model.as_deref()))?
+        }
+        board => Board::named_or_file(board)?,
+    };
     let mut all = match settings {
         Some(path) => Settings::read(path)?,
         None => Settings::default(),

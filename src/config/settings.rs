@@ -109,6 +109,7 @@ impl Settings {
                 can_quit: board.quit,
             },
             buttons: board.buttons,
+            led: board.led,
             screen: board.screen,
             capture: self
                 .sound

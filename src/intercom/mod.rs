@@ -31,7 +31,7 @@ use link::Dialect;
 use panel::{Button, Gesture, Levels, Panel};
 use passphrase::Passphrase;
 use paths::Transmit;
-use screen::{InCall, View};
+use screen::{Glow, InCall, Rest, View};
 
 use crate::voice::frame::{self, Frame, Volume};
 
@@ -149,6 +149,7 @@ pub struct Intercom {
     call: Call,
     consoles: BTreeMap<ConsoleId, Console>,
     panel: Panel,
+    rest: Rest,
     volume: Volume,
     talk: TalkButton,
     muted: bool,
@@ -189,6 +190,7 @@ impl Intercom {
             call,
             consoles: BTreeMap::new(),
             panel: Panel::new(),
+            rest: Rest::new(now),
             volume: Volume::new(setup.volume),
             setup,
             talk: TalkButton::Up,
@@ -236,6 +238,7 @@ impl Intercom {
                 self.reply(console, "* ready");
             }
             Input::ConsoleBytes { console, data } => {
+                self.rest.wake(now);
                 if let Some(c) = self.consoles.get_mut(&console) {
                     c.feed(now, data);
                 }
@@ -245,10 +248,16 @@ impl Intercom {
                 self.consoles.remove(&console);
             }
             Input::Buttons(levels) => {
+                if levels != Levels::default() {
+                    self.rest.wake(now);
+                }
                 self.panel.handle(now, levels);
                 self.run_gestures();
             }
-            Input::Tap(button) => self.tap(button),
+            Input::Tap(button) => {
+                self.rest.wake(now);
+                self.tap(button);
+            }
             Input::Capture(frame) => {
                 let open = self.mic_open();
                 self.call.handle_capture(now, frame, open);
@@ -301,6 +310,16 @@ impl Intercom {
     /// Whether voice flows, so that buttons are sampled more often and the screen moves.
     pub fn in_call(&self) -> bool {
         self.call.phase() == Phase::InCall
+    }
+
+    /// Whether the LED is lit at `now`: in a call.
+    pub fn led(&self, _now: Instant) -> bool {
+        self.in_call()
+    }
+
+    /// How bright the display is at `now`.
+    pub fn glow(&self, now: Instant) -> Glow {
+        self.rest.glow(now, self.in_call())
     }
 
     /// What the screen shows at `now`.
@@ -486,6 +505,7 @@ impl Intercom {
 
     /// One line on every console.
     fn say(&mut self, line: &str) {
+        self.rest.wake(self.now);
         let consoles: Vec<ConsoleId> = self.consoles.keys().copied().collect();
         for console in consoles {
             self.reply(console, line);

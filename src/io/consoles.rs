@@ -14,7 +14,7 @@ use zeroize::Zeroize;
 
 use super::terminal::{Terminal, Typed};
 use super::tty::{Read, Tty};
-use crate::config::{Buttons, Screen};
+use crate::config::Screen;
 use crate::intercom::Input;
 use crate::intercom::screen::Framebuffer;
 
@@ -80,7 +80,7 @@ struct Front {
 }
 
 impl Consoles {
-    /// Opens those that were asked for, and the terminal if the board has its screen or its buttons there.
+    /// Opens those that were asked for, and the terminal if the board has its screen or its buttons (`keys`) there.
     ///
     /// # Errors
     /// A console that was asked for does not open, or there is none at all.
@@ -89,7 +89,7 @@ impl Consoles {
         first: Token,
         paths: &[ConsolePath],
         screen: &Screen,
-        buttons: Buttons,
+        keys: bool,
     ) -> io::Result<Self> {
         let mut consoles = Self {
             first: first.0,
@@ -114,7 +114,7 @@ impl Consoles {
         }
         // One terminal cannot be both a plain console and a screen.
         let plain = paths.contains(&ConsolePath::Stdio);
-        let (screen, keys) = (*screen == Screen::Terminal, buttons == Buttons::Terminal);
+        let screen = *screen == Screen::Terminal;
         if !plain && (screen || keys) {
             match Terminal::open() {
                 Ok(terminal) => {

@@ -7,7 +7,9 @@ mod call;
 mod examples;
 pub mod framebuffer;
 mod parts;
+mod rest;
 mod text;
+pub mod window;
 
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use embedded_graphics::primitives::Rectangle;
 pub use examples::examples;
 pub use framebuffer::Framebuffer;
 use parts::{BODY, Key};
+pub use rest::{BRIGHT, Glow, Rest};
+pub use window::Window;
 
 /// What the screen shows, derived from the state of the intercom and nothing else.
 #[derive(Clone, Debug, PartialEq)]
