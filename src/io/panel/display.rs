@@ -10,8 +10,8 @@ use super::part::Part;
 use crate::config::{self, OledSize};
 use crate::intercom::screen::{Framebuffer, Glow, View, Window};
 
-/// Opens the bus and tells its clock, Hz.
-pub type OpenBus<B> = Box<dyn FnMut() -> Result<(B, u32), String>>;
+/// Opens a bus by its number and tells its clock, Hz.
+pub type OpenBus<B> = Box<dyn FnMut(u8) -> Result<(B, u32), String>>;
 
 /// A display, be it there or missing.
 pub struct Display<B> {
@@ -58,8 +58,8 @@ where
         let Some(oled) = self.oled.device() else {
             let (open, config) = (&mut self.open, &self.config);
             return self.oled.retry(now, || {
-                let (bus, hertz) = open()?;
-                Oled::start(bus, hertz, config)
+                let (bus, hertz) = open(config.bus)?;
+                Oled::start(bus, hertz, config).map_err(|e| format!("it does not answer: {e}"))
             });
         };
         let sent = oled.send(&self.picture, self.glow);

@@ -147,7 +147,7 @@ impl KeyDevices {
 
     /// The next line for the owner.
     pub fn poll_note(&mut self) -> Option<String> {
-        self.notes.pop()
+        (!self.notes.is_empty()).then(|| self.notes.remove(0))
     }
 }
 
@@ -170,7 +170,7 @@ impl Device {
             .take(40)
             .collect();
         let mut held = Held::default();
-        held.set(keys, &*raw.get_key_state()?);
+        held.set(keys, &raw.get_key_state()?);
         Ok(Some(Self {
             raw,
             name,
@@ -196,7 +196,7 @@ impl Device {
                 Err(e) => return Err(e),
             }
         }
-        self.held.set(keys, &*self.raw.get_key_state()?);
+        self.held.set(keys, &self.raw.get_key_state()?);
         Ok(())
     }
 }

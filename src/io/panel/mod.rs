@@ -6,10 +6,12 @@ mod keys;
 pub mod oled;
 mod part;
 
+use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
-use rppal::i2c::I2c;
+use rppal::i2c::{Error, I2c};
 
 use crate::config::{self, Screen};
 use crate::intercom::panel::Levels;
@@ -42,7 +44,7 @@ pub struct Panel {
     changed: Instant,
     next_sample: Option<Instant>,
     lit: bool,
-    notes: Vec<String>,
+    notes: VecDeque<String>,
 }
 
 struct Config {
@@ -67,9 +69,9 @@ impl Panel {
         };
         let keys = buttons.keys.as_ref();
         let keys = keys.map(|keys| KeyDevices::open(now, registry, first, keys));
-        let mut notes = Vec::new();
+        let mut notes = VecDeque::new();
         if buttons.gpio.is_none() && keys.as_ref().is_some_and(KeyDevices::is_empty) {
-            notes.push("no keyboard or pedal with a button's key is there yet".into());
+            notes.push_back("no keyboard or pedal with a button's key is there yet".into());
         }
         let mut panel = Self {
             gpio: buttons
@@ -207,7 +209,7 @@ impl Panel {
     /// The next line for the owner.
     pub fn poll_note(&mut self) -> Option<String> {
         let keys = self.keys.as_mut().and_then(KeyDevices::poll_note);
-        keys.or_else(|| self.notes.pop())
+        keys.or_else(|| self.notes.pop_front())
     }
 
     /// Whether there is something that tells nothing by itself: pins to sample, a light to blink.
@@ -218,15 +220,20 @@ impl Panel {
 }
 
 fn display(now: Instant, config: &config::Oled) -> Display<I2c> {
-    // rppal's I2C is plain i2c-dev, on any board.
-    let number = config.bus;
-    let open = move || {
-        let bus = I2c::with_bus(number).map_err(|e| e.to_string())?;
-        bus.set_timeout(BUS_TIMEOUT_MS).map_err(|e| e.to_string())?;
-        let hertz = bus.clock_speed().unwrap_or(SLOW_BUS);
-        Ok((bus, hertz))
-    };
-    Display::new(now, config, Box::new(open))
+    Display::new(now, config, Box::new(open_bus))
+}
+
+/// rppal's I2C is plain i2c-dev, on any board.
+fn open_bus(number: u8) -> Result<(I2c, u32), String> {
+    let bus = I2c::with_bus(number).map_err(|e| match e {
+        Error::Io(e) if e.kind() == ErrorKind::NotFound => {
+            format!("there is no /dev/i2c-{number}: is I2C switched on?")
+        }
+        other => other.to_string(),
+    })?;
+    bus.set_timeout(BUS_TIMEOUT_MS).map_err(|e| e.to_string())?;
+    let hertz = bus.clock_speed().unwrap_or(SLOW_BUS);
+    Ok((bus, hertz))
 }
 
 /// What is down in either.
