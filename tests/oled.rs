@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use glass::{Bus, Chip, WIDTH};
 use sotto::config::{Controller, Oled, OledSize};
-use sotto::intercom::screen::{Framebuffer, Glow, View, drawn, examples, window};
+use sotto::intercom::screen::{BRIGHT, Framebuffer, Glow, Rest, View, drawn, examples, window};
 use sotto::io::panel::display::Display;
 use sotto::io::picture;
 
@@ -303,6 +303,44 @@ fn a_display_at_another_address_costs_one_line_and_hardly_any_time() {
         world.chip.borrow().writes
     );
     assert!(world.longest < 100);
+}
+
+#[test]
+fn a_short_display_looks_at_every_row_in_turn_and_begins_again_with_a_new_screen() {
+    // Each row is as many pixels long as its number says.
+    let mut stairs = Framebuffer::new();
+    for y in 0..64 {
+        (0..y).for_each(|x| stairs.set(x, y, true));
+    }
+    let row = |part: &Framebuffer, y| (0..WIDTH).filter(|&x| part.is_lit(x, y)).count();
+    let start = Instant::now();
+    let mut window = window::Window::new(start);
+    let mut shown = [0; 64];
+    let mut tops = Vec::new();
+    for seconds in [0, 3, 5, 8] {
+        let now = start + Duration::from_secs(seconds);
+        let part = window.shown(now, &View::Ready, &stairs);
+        (0..32).for_each(|y| shown[row(&part, y)] += 1);
+        assert!((32..64).all(|y| row(&part, y) == 0));
+        tops.push(row(&part, 0));
+    }
+    assert_eq!(tops, [0, 20, 32, 0]);
+    assert!(shown.iter().all(|&times| times > 0));
+    let now = start + Duration::from_secs(11);
+    assert_eq!(row(&window.shown(now, &View::Ready, &stairs), 0), 20);
+    assert_eq!(row(&window.shown(now, &View::Preparing, &stairs), 0), 0);
+}
+
+#[test]
+fn the_display_dims_after_minutes_of_nothing_but_never_in_a_call() {
+    let now = Instant::now();
+    let mut rest = Rest::new(now);
+    let almost = now + BRIGHT - Duration::from_millis(1);
+    assert_eq!(rest.glow(almost, false), Glow::Bright);
+    assert_eq!(rest.glow(now + BRIGHT, false), Glow::Dim);
+    assert_eq!(rest.glow(now + BRIGHT, true), Glow::Bright);
+    rest.wake(now + BRIGHT);
+    assert_eq!(rest.glow(now + BRIGHT, false), Glow::Bright);
 }
 
 /// `SOTTO_BLESS=1 cargo test --test oled` draws them anew: then look at them.

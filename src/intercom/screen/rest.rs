@@ -41,20 +41,3 @@ impl Rest {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_display_dims_after_minutes_of_nothing_but_never_in_a_call() {
-        let now = Instant::now();
-        let mut rest = Rest::new(now);
-        let almost = now + BRIGHT - Duration::from_millis(1);
-        assert_eq!(rest.glow(almost, false), Glow::Bright);
-        assert_eq!(rest.glow(now + BRIGHT, false), Glow::Dim);
-        assert_eq!(rest.glow(now + BRIGHT, true), Glow::Bright);
-        rest.wake(now + BRIGHT);
-        assert_eq!(rest.glow(now + BRIGHT, false), Glow::Bright);
-    }
-}
