@@ -141,10 +141,10 @@ fn configure(
         settings = settings.or(Settings::from_argument(argument)?);
     }
     let board = match (board, settings.board()) {
-        (Some("auto"), _) => Board::find(box_name(&settings).as_str()),
-        (Some(other), _) => Board::find(other),
-        (None, Some(name)) => Board::find(name.as_str()),
-        (None, None) => Board::host(),
+        (Some("auto"), _) => Board::named_or_file(box_name(&settings).as_str()),
+        (Some(other), _) => Board::named_or_file(other),
+        (None, Some(name)) => Board::named_or_file(name.as_str()),
+        (None, None) => Board::named_or_file("host"),
     }?;
     // Whoever started it on a computer can put it right and start it again.
     if let Some(path) = path

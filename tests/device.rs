@@ -253,6 +253,34 @@ fn two_devices_talk_with_v1_codes() {
 }
 
 #[test]
+fn a_box_that_misses_every_part_says_so_once_each_and_takes_commands() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
+        .args(["run", "--board", "generic", "--console", "stdio"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Longer than the first tries take.
+    std::thread::sleep(Duration::from_millis(3_500));
+    let mut console = child.stdin.take().unwrap();
+    console.write_all(b"status\n").unwrap();
+    drop(console);
+    std::thread::sleep(Duration::from_millis(500));
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let count = |what: &str| text.matches(what).count();
+    assert_eq!(count("the buttons' GPIO does not work"), 1, "{text}");
+    assert_eq!(count("the LED does not work"), 1, "{text}");
+    assert_eq!(
+        count("the display at 0x3c on /dev/i2c-1 does not work"),
+        1,
+        "{text}"
+    );
+    assert_eq!(count("\"state\":"), 1, "{text}");
+}
+
+#[test]
 fn a_setting_that_is_not_allowed_ends_the_program_with_one_line() {
     for (arguments, said) in [
         (&["run", "--set", "volum=3"][..], "unknown key `volum`"),
@@ -260,6 +288,7 @@ fn a_setting_that_is_not_allowed_ends_the_program_with_one_line() {
             &["run", "--board", "no-such.toml"],
             "no-such.toml: cannot be read",
         ),
+        (&["run", "--board", "rpj"], "there is no board `rpj`"),
         (&["check-board", "Cargo.toml"], "unknown key `dependencies`"),
         (&["run", "--console", "/no/such/tty"], "/no/such/tty"),
         (

@@ -34,6 +34,7 @@ use owner::Owner;
 use panel::{Button, Levels};
 use passphrase::Passphrase;
 use paths::Transmit;
+use screen::{Glow, Rest};
 
 use crate::voice::frame::{self, Frame, Volume};
 
@@ -150,6 +151,7 @@ pub struct Intercom {
     call: Call,
     consoles: BTreeMap<ConsoleId, Console>,
     owner: Owner,
+    rest: Rest,
     volume: Volume,
     /// The console whose command is being run: problems are its own.
     asking: Option<ConsoleId>,
@@ -170,6 +172,7 @@ impl Intercom {
             call,
             consoles: BTreeMap::new(),
             owner: Owner::default(),
+            rest: Rest::new(now),
             volume: Volume::new(setup.volume),
             setup,
             asking: None,
@@ -215,6 +218,7 @@ impl Intercom {
             }
             Input::SerialOpened(console) => self.open_console(console, Console::serial()),
             Input::ConsoleBytes { console, data } => {
+                self.rest.wake(now);
                 if let Some(c) = self.consoles.get_mut(&console) {
                     c.feed(now, data);
                 }
@@ -224,10 +228,16 @@ impl Intercom {
                 self.consoles.remove(&console);
             }
             Input::Buttons(levels) => {
+                if levels != Levels::default() {
+                    self.rest.wake(now);
+                }
                 self.owner.panel.handle(now, levels);
                 self.run_gestures();
             }
-            Input::Tap(button) => self.tap(button),
+            Input::Tap(button) => {
+                self.rest.wake(now);
+                self.tap(button);
+            }
             Input::Capture(frame) => {
                 let open = self.mic_open();
                 self.call.handle_capture(now, frame, open);
@@ -267,6 +277,11 @@ impl Intercom {
     /// Whether voice flows, so that buttons are sampled more often and the screen moves.
     pub fn in_call(&self) -> bool {
         self.call.phase() == Phase::InCall
+    }
+
+    /// How bright the display is at `now`.
+    pub fn glow(&self, now: Instant) -> Glow {
+        self.rest.glow(now, self.in_call())
     }
 
     fn handle_timeout(&mut self, now: Instant) {

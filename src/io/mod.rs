@@ -5,6 +5,7 @@ pub mod cards;
 pub mod confine;
 pub mod consoles;
 pub mod mixer;
+pub mod panel;
 pub mod pcm;
 pub mod picture;
 pub mod serial;
@@ -31,6 +32,7 @@ use addresses::Addresses;
 use confine::User;
 pub use consoles::ConsolePath;
 use consoles::Consoles;
+use panel::Panel;
 use sound::Sound;
 use udp::Udp;
 use watchdog::Watchdog;
@@ -41,11 +43,14 @@ const SIGNALS: Token = Token(1);
 const ADDRESSES: Token = Token(2);
 const SOUND: [Token; 2] = [Token(3), Token(4)];
 const UDP: Token = Token(16);
-const CONSOLES: Token = Token(UDP.0 + udp::MAX_SOCKETS);
+const KEYS: Token = Token(UDP.0 + udp::MAX_SOCKETS);
+const CONSOLES: Token = Token(KEYS.0 + panel::MAX_DEVICES);
 
 /// Between two pictures of the screen: in a call, where meters move, and else.
 const FRAME_IN_CALL: Duration = Duration::from_millis(66);
 const FRAME_IDLE: Duration = Duration::from_millis(500);
+/// What a piece of the display's picture may take; there is none while the sound card is due sooner.
+const PIECE: Duration = Duration::from_micros(panel::oled::TURN as u64);
 /// The addresses are looked at again this long after the kernel said that one changed, as a new IPv6
 /// address cannot be bound until it has been checked for duplicates (RFC 4862).
 const SETTLE: Duration = Duration::from_secs(2);
@@ -78,6 +83,7 @@ struct Shell {
     sound: Sound,
     consoles: Consoles,
     watchdog: Option<Watchdog>,
+    panel: Panel,
     next_picture: Option<Instant>,
     quit: bool,
 }
@@ -89,6 +95,15 @@ impl Shell {
         let now = Instant::now();
         let poll = Poll::new()?;
         let registry = poll.registry();
+        // Before all else: pins of a Raspberry Pi may take root.
+        let panel = Panel::open(
+            now,
+            registry,
+            KEYS,
+            &config.buttons,
+            config.led.as_ref(),
+            &config.screen,
+        );
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGWINCH])?;
         registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let worker = Worker::new(Waker::new(registry, WAKER)?);
@@ -100,7 +115,7 @@ impl Shell {
             paths,
             config.serial,
             &config.screen,
-            config.buttons,
+            config.buttons.terminal,
         )?;
         let addresses = Addresses::new(registry, ADDRESSES)
             .map_err(|e| log::warn!("changes of address will go unseen: {e}"))
@@ -123,9 +138,10 @@ impl Shell {
             settle: None,
             udp: Udp::new(UDP),
             sound,
-            next_picture: consoles.has_screen().then_some(now),
+            next_picture: (consoles.has_screen() || panel.has_screen()).then_some(now),
             consoles,
             watchdog,
+            panel,
             poll,
             quit: false,
         };
@@ -151,6 +167,7 @@ impl Shell {
                     let registry = self.poll.registry();
                     if !self.sound.ready(now, token, &self.worker, registry)
                         && !self.udp.ready(token)
+                        && !self.panel.ready(now, token)
                     {
                         self.consoles.ready(token);
                     }
@@ -179,10 +196,14 @@ impl Shell {
             self.settle = None;
             self.rebind(now);
         }
-        // 7. People: consoles, keys, signals.
+        // 7. People: consoles, keys, signals, buttons.
         self.people(now, signalled);
+        self.buttons(now);
         // 8. The screen, last: it can wait.
         self.picture(now);
+        if self.leaves_time(now) {
+            self.panel.send(now);
+        }
         // The loop has come round.
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.handle_timeout(now);
@@ -194,10 +215,15 @@ impl Shell {
         if self.udp.has_more() || self.consoles.has_more() {
             return Some(Duration::ZERO);
         }
+        // While the sound card is due, its own time comes first and brings the next turn.
+        let send = self.panel.send_due(now);
+        let send = send.filter(|at| *at > now || self.leaves_time(now));
         let next = [
             self.intercom.poll_timeout(),
             self.sound.poll_timeout(),
             self.consoles.poll_timeout(),
+            self.panel.poll_timeout(),
+            send,
             self.next_picture,
             self.settle,
             self.watchdog.as_ref().map(Watchdog::poll_timeout),
@@ -206,6 +232,12 @@ impl Shell {
             .flatten()
             .min()
             .map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Whether a piece of the display's picture delays no sound.
+    fn leaves_time(&self, now: Instant) -> bool {
+        let sound = self.sound.poll_timeout();
+        sound.is_none_or(|at| at.saturating_duration_since(now) >= PIECE)
     }
 
     fn input(&mut self, now: Instant, input: Input<'_>) {
@@ -313,6 +345,21 @@ impl Shell {
         self.consoles.flush();
     }
 
+    fn buttons(&mut self, now: Instant) {
+        self.panel.retry(now, self.poll.registry());
+        if let Some(levels) = self.panel.sample(now, self.intercom.in_call()) {
+            self.input(now, Input::Buttons(levels));
+            self.panel.light(now, self.intercom.led(now));
+            if self.panel.is_touched(now) {
+                // What a press does is seen at once.
+                self.next_picture = self.next_picture.map(|_| now);
+            }
+        }
+        while let Some(note) = self.panel.poll_note() {
+            self.input(now, Input::Note(&note));
+        }
+    }
+
     fn picture(&mut self, now: Instant) {
         if self.next_picture.is_none_or(|at| at > now) {
             return;
@@ -323,6 +370,10 @@ impl Shell {
             FRAME_IDLE
         };
         self.next_picture = Some(now + pause);
-        self.consoles.draw(&screen::drawn(&self.intercom.view(now)));
+        let view = self.intercom.view(now);
+        let picture = screen::drawn(&view);
+        self.consoles.draw(&picture);
+        let glow = self.intercom.glow(now);
+        self.panel.draw(now, &view, &picture, glow);
     }
 }

@@ -8,8 +8,10 @@ mod examples;
 pub mod framebuffer;
 mod keys;
 mod parts;
+mod rest;
 mod setup;
 mod text;
+pub mod window;
 
 use std::time::Duration;
 
@@ -26,7 +28,9 @@ pub use examples::examples;
 pub use framebuffer::Framebuffer;
 pub use keys::{Key, keys};
 use parts::BODY;
+pub use rest::{BRIGHT, Glow, Rest};
 pub use text::pages;
+pub use window::Window;
 
 /// What the screen shows, derived from the state of the intercom and nothing else.
 #[derive(Clone, Debug, PartialEq)]
