@@ -197,7 +197,8 @@ impl View {
                 NoticeKind::Settings => "Settings",
                 NoticeKind::Ended => "Ended",
                 NoticeKind::Error => "Error",
-                NoticeKind::Note => "Note",
+                // `Note` is a keyword of Mermaid, which draws the map of the screens.
+                NoticeKind::Note => "News",
             },
         }
     }
