@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use sotto::config::{Board, Config, Settings};
+use sotto::config::{Board, BoardName, Config, Settings};
 use sotto::intercom::screen;
+use sotto::io::confine::User;
 use sotto::io::{self, ConsolePath, picture};
 
 /// A push-button voice intercom that needs no server.
@@ -24,10 +25,12 @@ struct Arguments {
 enum Command {
     /// Be an intercom.
     Run {
-        /// What the box is made of; without it, this computer (board/host/board.toml).
-        #[arg(long, value_name = "FILE")]
-        board: Option<PathBuf>,
-        /// What its owner wants.
+        /// What the box is made of; without it, what the settings say, or this computer (`host`). `auto`: what the
+        /// settings say, or the box that this runs on.
+        #[arg(long, value_name = "auto|NAME|FILE")]
+        board: Option<String>,
+        /// What its owner wants. A mistake in it ends the program on a computer, and is told and passed over on a
+        /// board that cannot `quit`.
         #[arg(long, value_name = "FILE")]
         settings: Option<PathBuf>,
         /// One setting, over those of the file: `volume=50`, `stun=[]`, `sound.capture=wav:FILE?loop`.
@@ -36,6 +39,9 @@ enum Command {
         /// A console on standard input and output (`stdio`; turns the terminal's screen off), or on a tty.
         #[arg(long, value_name = "stdio|PATH")]
         console: Vec<ConsolePath>,
+        /// Become this user for good once everything that takes root is open, with no access but to devices.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
         /// What to tell on standard error: `off`, `error`, `warn`, `info`, `debug` (addresses, too).
         #[arg(long, value_name = "LEVEL", default_value = "off")]
         log: log::LevelFilter,
@@ -44,6 +50,18 @@ enum Command {
     CheckBoard {
         /// The file.
         file: PathBuf,
+    },
+    /// Print the name of the board that the settings say, or else of the one that this runs on.
+    Board {
+        /// What the owner wants; mistakes are passed over.
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
+    },
+    /// Print a configuration of wpa_supplicant for the Wi-Fi of the settings, or nothing when they have none.
+    Wifi {
+        /// What the owner wants; mistakes are passed over.
+        #[arg(long, value_name = "FILE")]
+        settings: PathBuf,
     },
     /// Draw screens into one PNG file.
     Screens {
@@ -61,18 +79,35 @@ fn main() -> ExitCode {
             settings,
             set,
             console,
+            user,
             log,
         } => {
             // Ours only: what libraries tell may hold keys.
             env_logger::Builder::new()
                 .filter_module("sotto", log)
                 .init();
-            configure(board.as_deref(), settings.as_deref(), &set)
-                .and_then(|config| Ok(io::run(config, &console)?))
+            run(
+                board.as_deref(),
+                settings.as_deref(),
+                &set,
+                &console,
+                user.as_deref(),
+            )
         }
         Command::CheckBoard { file } => Board::read(&file)
             .map(|board| println!("{}: a good board file for `{}`", file.display(), board.name))
             .map_err(Into::into),
+        Command::Board { settings } => {
+            let settings = settings.map(|path| Settings::read_lenient(&path).0);
+            println!("{}", box_name(&settings.unwrap_or_default()).as_str());
+            Ok(())
+        }
+        Command::Wifi { settings } => {
+            if let Some(wifi) = Settings::read_lenient(&settings).0.wifi() {
+                print!("{}", *wifi.wpa_supplicant());
+            }
+            Ok(())
+        }
         Command::Screens { file, names } => write_screens(&file, &names),
     };
     match done {
@@ -84,20 +119,45 @@ fn main() -> ExitCode {
     }
 }
 
-fn configure(
-    board: Option<&Path>,
+fn run(
+    board: Option<&str>,
     settings: Option<&Path>,
     set: &[String],
+    consoles: &[ConsolePath],
+    user: Option<&str>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let user = user.map(User::named).transpose()?;
+    let config = configure(board, settings, set)?;
+    Ok(io::run(config, consoles, user.as_ref())?)
+}
+
+fn configure(
+    board: Option<&str>,
+    path: Option<&Path>,
+    set: &[String],
 ) -> Result<Config, Box<dyn std::error::Error>> {
-    let board = board.map_or_else(Board::host, Board::read)?;
-    let mut all = match settings {
-        Some(path) => Settings::read(path)?,
-        None => Settings::default(),
-    };
+    let (mut settings, problems) = path.map(Settings::read_lenient).unwrap_or_default();
     for argument in set {
-        all = all.or(Settings::from_argument(argument)?);
+        settings = settings.or(Settings::from_argument(argument)?);
     }
-    Ok(all.on(board))
+    let board = match (board, settings.board()) {
+        (Some("auto"), _) => Board::find(box_name(&settings).as_str()),
+        (Some(other), _) => Board::find(other),
+        (None, Some(name)) => Board::find(name.as_str()),
+        (None, None) => Board::host(),
+    }?;
+    // Whoever started it on a computer can put it right and start it again.
+    if let Some(path) = path
+        && board.quit
+        && !problems.is_empty()
+    {
+        Settings::read(path)?;
+    }
+    Ok(settings.on(board, &problems))
+}
+
+fn box_name(settings: &Settings) -> BoardName {
+    settings.board().unwrap_or_else(BoardName::detected)
 }
 
 fn write_screens(file: &Path, names: &[String]) -> Result<(), Box<dyn std::error::Error>> {

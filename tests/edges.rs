@@ -29,6 +29,7 @@ impl Bench {
             mode: Mode::Open,
             stun: Vec::new(),
             can_quit: true,
+            problems: Vec::new(),
         };
         let mut seed = 5u8;
         let random = move |bytes: &mut [u8]| {
@@ -217,7 +218,9 @@ fn an_offer_of_the_other_kind_does_not_replace_the_one_that_waits() {
     b.say(0, "call --v1");
     assert_eq!(
         b.said[0],
-        ["! An offer of the other kind is waiting. Type hang to forget it, then call."]
+        [
+            "! An offer of the other kind is waiting. Hold BACK, or type hang, to forget it; then call."
+        ]
     );
     b.say(0, "call");
     assert_eq!(b.said[0].pop(), first);

@@ -205,7 +205,7 @@ fn an_offer_while_our_own_waits_is_refused_and_ours_kept() {
     assert_eq!(
         w.lines(A),
         [
-            "! This is their offer, and your own offer is waiting. Type hang to forget yours, then enter theirs again."
+            "! This is their offer, and your own offer is waiting. Hold BACK, or type hang, to forget yours; then enter theirs again."
         ]
     );
     w.say(A, &answer);
@@ -585,7 +585,7 @@ fn without_a_passphrase_the_intercom_asks_for_one() {
     assert_eq!(
         w.lines(A),
         [
-            "! Set the passphrase first: type passphrase and the words you agreed on, or passphrase alone to make one."
+            "! Set the passphrase first: enter the words you agreed on or make new ones, with the buttons, or type passphrase."
         ]
     );
     w.say(A, "passphrase");

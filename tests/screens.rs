@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sotto::intercom::screen::{Framebuffer, View, draw, examples, is_shown_whole};
+use sotto::intercom::screen::{Framebuffer, Notice, NoticeKind, View, draw, examples, pages};
 use sotto::io::picture;
 
 fn golden(name: &str) -> PathBuf {
@@ -52,31 +52,56 @@ fn every_picture_belongs_to_a_screen() {
     }
 }
 
-#[test]
-fn every_text_that_the_core_can_say_is_shown_whole() {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/intercom")];
-    let mut sources = Vec::new();
+/// Everything between quotes in the code of a folder, tests and comments left out.
+fn literals(folder: &str) -> Vec<String> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut texts = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("src/intercom") {
-            let path = entry.expect("src/intercom can be listed").path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => sources.push(std::fs::read_to_string(&path).expect("a source file")),
+        for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+            let path = entry.expect("it can be listed").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
             }
+            let source = std::fs::read_to_string(&path).expect("a source file");
+            let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
+            texts.extend(
+                lines
+                    .flat_map(|l| l.split('"').skip(1).step_by(2))
+                    .map(str::to_owned),
+            );
         }
     }
-    let literals = |source: &str| -> Vec<String> {
-        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-        let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
-        lines
-            .flat_map(|l| l.split('"').skip(1).step_by(2))
-            .map(str::to_owned)
-            .collect()
-    };
-    let texts: Vec<String> = sources.iter().flat_map(|s| literals(s)).collect();
-    assert!(texts.len() > 20);
+    texts
+}
+
+/// The text with something long in place of each `{}`: a path, a device, a system's error.
+fn filled(text: &str) -> String {
+    let mut parts = text.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        filled.push_str("a device with a rather long name");
+        filled.push_str(part.split_once('}').map_or("", |(_, rest)| rest));
+    }
+    filled
+}
+
+#[test]
+fn every_text_that_any_layer_can_say_is_shown_whole_on_three_pages_at_most() {
+    let texts: Vec<String> = ["src/intercom", "src/io", "src/config"]
+        .into_iter()
+        .flat_map(literals)
+        .map(|text| filled(&text))
+        .collect();
+    assert!(texts.len() > 300);
     for text in texts {
-        assert!(is_shown_whole(&text), "too long for the screen: {text:?}");
+        let pages = pages(&text);
+        assert!(
+            pages.len() <= 3
+                && pages.concat().replace(' ', "").len() >= text.replace(' ', "").len(),
+            "too long for the screen: {text:?}"
+        );
     }
 }
 
@@ -95,29 +120,49 @@ fn any_text_and_any_number_can_be_drawn() {
     for text in texts.map(str::to_owned) {
         let mut screen = Framebuffer::new();
         draw(&View::NewPassphrase(text.clone().into()), &mut screen);
-        draw(
-            &View::Ended {
-                reason: text.clone(),
-            },
-            &mut screen,
-        );
-        draw(&View::Error { text }, &mut screen);
+        let all = pages(&text);
+        assert!((1..=9).contains(&all.len()));
+        for text in all.into_iter().chain([text.clone()]) {
+            let notice = |kind| Notice {
+                kind,
+                text: text.clone(),
+                page: usize::MAX - 1,
+                pages: usize::MAX,
+                microphone: None,
+            };
+            draw(&View::Notice(notice(NoticeKind::Ended)), &mut screen);
+            draw(&View::Notice(notice(NoticeKind::Error)), &mut screen);
+        }
+        let about = View::About {
+            stun: vec![text],
+            uptime: Duration::MAX,
+        };
+        draw(&about, &mut screen);
     }
     for (_, view) in examples() {
-        let View::InCall(mut call) = view else {
-            continue;
-        };
-        for (level, bars) in [(-128, 0), (127, 255)] {
-            call.duration = Duration::MAX;
-            call.silent = call.silent.map(|_| Duration::MAX);
-            (call.sent_dbfs, call.heard_dbfs, call.bars) = (level, level, bars);
-            draw(&View::InCall(call.clone()), &mut Framebuffer::new());
+        match view {
+            View::InCall(mut call) => {
+                for (level, bars) in [(-128, 0), (127, 255)] {
+                    call.duration = Duration::MAX;
+                    call.silent = call.silent.map(|_| Duration::MAX);
+                    (call.sent_dbfs, call.heard_dbfs, call.bars) = (level, level, bars);
+                    draw(&View::InCall(call.clone()), &mut Framebuffer::new());
+                }
+            }
+            View::Volume { microphone, .. } => {
+                for volume in [0, 1, 99, 255] {
+                    let view = View::Volume { volume, microphone };
+                    draw(&view, &mut Framebuffer::new());
+                }
+            }
+            _ => {}
         }
     }
     for waited in [Duration::ZERO, Duration::MAX] {
+        let (v1, again, elapsed) = (true, true, waited);
         let mut screen = Framebuffer::new();
-        draw(&View::OfferWaiting { waited, v1: true }, &mut screen);
-        draw(&View::AnswerGiven { waited, v1: true }, &mut screen);
-        draw(&View::Connecting { elapsed: waited }, &mut screen);
+        draw(&View::OfferWaiting { waited, v1, again }, &mut screen);
+        draw(&View::AnswerGiven { waited, v1, again }, &mut screen);
+        draw(&View::Connecting { elapsed, again }, &mut screen);
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, OutputModes, tcgetattr};
+use rustix::termios::{ControlModes, InputModes, LocalModes, OutputModes, tcgetattr};
 use sotto::io::ConsolePath;
 use sotto::io::tty::{QUEUE, Read, Tty};
 
@@ -398,4 +398,26 @@ fn a_terminal_in_and_a_pipe_out_have_no_line_limit_but_the_kernels_echo() {
     far.write_all(b"\rbye\r").expect("written");
     assert!(lines(&mut events, "* line 3").contains(&"* line 17000".to_owned()));
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_serial_line_is_8n1_at_its_speed_without_flow_control() {
+    let (_far, path) = pty();
+    let kept = File::options().read(true).open(&path).expect("it opens");
+    let poll = Poll::new().expect("epoll");
+    let baud = sotto::config::Baud(9_600);
+    let tty = Tty::open_serial(poll.registry(), TOKEN, &path, baud).expect("it opens");
+    let now = tcgetattr(&kept).expect("settings");
+    assert_eq!((now.input_speed(), now.output_speed()), (9_600, 9_600));
+    let control = now.control_modes;
+    assert!(control.contains(ControlModes::CS8 | ControlModes::CLOCAL | ControlModes::CREAD));
+    let unwanted =
+        ControlModes::CSTOPB | ControlModes::PARENB | ControlModes::CRTSCTS | ControlModes::HUPCL;
+    assert!(!control.intersects(unwanted));
+    let input = now.input_modes;
+    assert!(!input.intersects(InputModes::IXON | InputModes::IXOFF | InputModes::ICRNL));
+    assert!(input.contains(InputModes::IGNBRK | InputModes::IGNPAR));
+    drop(tty);
+    let control = tcgetattr(&kept).expect("settings").control_modes;
+    assert!(!control.contains(ControlModes::HUPCL), "a reset on closing");
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ConfigError, SoundKeys, parse, read};
+use super::{ConfigError, SerialKeys, SoundKeys, parse, read};
 
 /// What the box is made of.
 #[derive(Debug, PartialEq, Deserialize)]
@@ -22,6 +22,11 @@ pub struct Board {
     /// The sound card, unless the settings name another.
     #[serde(default)]
     pub sound: SoundKeys,
+    /// Serial lines that are consoles.
+    #[serde(default)]
+    pub serial: SerialKeys,
+    /// The hardware watchdog, which restarts a box that hangs.
+    pub watchdog: Option<PathBuf>,
 }
 
 /// Where presses come from.
@@ -65,6 +70,17 @@ impl Board {
     /// The file is missing, or a key or value in it is not allowed.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         parse(&read(path)?, &path.display().to_string())
+    }
+
+    /// A board that is built in, by its name, or else a board file.
+    ///
+    /// # Errors
+    /// The file is missing, or a key or value in it is not allowed.
+    pub fn find(name: &str) -> Result<Self, ConfigError> {
+        match name {
+            "host" => Self::host(),
+            path => Self::read(Path::new(path)),
+        }
     }
 
     /// The board that every program knows: the computer that it runs on.

@@ -4,16 +4,23 @@
 //! `--set KEY=VALUE` is one more line of settings. Past this module every value is legal.
 
 mod board;
+mod detect;
+mod lenient;
+mod serial;
 mod settings;
 mod sound;
+mod wifi;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::intercom::Setup;
 
 pub use board::{Board, Buttons, Screen};
+pub use detect::BoardName;
+pub use serial::{Baud, Pattern, Serial, SerialKeys};
 pub use settings::Settings;
-pub use sound::{Device, SoundKeys};
+pub use sound::{Device, Percent, SoundKeys};
+pub use wifi::Wifi;
 
 /// A file or a `--set` that cannot be used: one line that says where, what, and what is allowed.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +45,14 @@ pub struct Config {
     pub capture: Device,
     /// The speaker.
     pub playback: Device,
+    /// The card's own level of the microphone, percent.
+    pub microphone_level: Option<u8>,
+    /// The card's own level of the speaker, percent.
+    pub speaker_level: Option<u8>,
+    /// Serial lines that are consoles.
+    pub serial: Serial,
+    /// The hardware watchdog.
+    pub watchdog: Option<PathBuf>,
 }
 
 fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, ConfigError> {
@@ -47,45 +62,76 @@ fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, ConfigError> {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<T, ConfigError> {
-    toml::from_str(text).map_err(|mut error| {
-        let line = match error.span() {
-            Some(span) if !place.starts_with("--set") => {
-                let before = text.get(..span.start).unwrap_or_default();
-                format!(":{}", before.matches('\n').count() + 1)
-            }
-            _ => String::new(),
-        };
-        // Without its input the error does not quote the line, which may hold a passphrase.
-        error.set_input(None);
-        let key = key_at(text, error.span());
-        if key == "passphrase" {
-            return ConfigError(format!(
-                "{place}{line}: `passphrase`: expected text in quotes, with at least one letter or digit"
-            ));
-        }
-        let said = error
-            .message()
-            .replace('\n', " ")
-            .replace("field", "key")
-            .replace("expected i64", "expected a whole number");
-        let key = if said.contains(&format!("`{key}`")) || key.is_empty() {
-            String::new()
-        } else {
-            format!(" `{key}`:")
-        };
-        ConfigError(format!("{place}{line}:{key} {said}"))
-    })
+    toml::from_str(text).map_err(|error| explain(error, text, place, 0).said)
 }
 
-/// The key of the line that a span begins in.
-fn key_at(text: &str, span: Option<std::ops::Range<usize>>) -> &str {
+/// What is wrong in a text, and in which line, from 1.
+struct Mistake {
+    line: usize,
+    said: ConfigError,
+}
+
+/// An error in people's words. `text` begins after `before` lines of the file.
+fn explain(mut error: toml::de::Error, text: &str, place: &str, before: usize) -> Mistake {
+    // Without its input the error does not quote the line, which may hold a passphrase.
+    error.set_input(None);
+    let span = error.span();
+    let until = span.as_ref().and_then(|span| text.get(..span.start));
+    let line = before + until.unwrap_or_default().matches('\n').count() + 1;
+    let place = match span {
+        Some(_) if !place.starts_with("--set") => format!("{place}:{line}"),
+        _ => place.to_owned(),
+    };
+    let whole = line_at(text, span);
+    let key = whole.split_once('=').map_or("", |(key, _)| key.trim());
+    let said = said(error.message(), whole, key, text);
+    let key = if said.contains(&format!("`{key}`")) || key.is_empty() {
+        String::new()
+    } else {
+        format!(" `{key}`:")
+    };
+    Mistake {
+        line,
+        said: ConfigError(format!("{place}:{key} {said}")),
+    }
+}
+
+fn said(message: &str, line: &str, key: &str, text: &str) -> String {
+    let code = line.split('#').next().unwrap_or_default();
+    if let Some(quote) = code.chars().find(|c| TYPOGRAPHIC.contains(c))
+        && toml::from_str::<serde::de::IgnoredAny>(text).is_err()
+    {
+        return format!("the quote mark {quote} is not understood; use the straight one, \"");
+    }
+    if key == "passphrase" {
+        return "expected text in quotes that is not blank".into();
+    }
+    let said = message
+        .replace('\n', " ")
+        .replace("field", "key")
+        .replace("expected i64", "expected a whole number");
+    // What is not of the right type is quoted.
+    match said.split_once(", expected ") {
+        Some((_, expected)) if line.contains("password") && said.starts_with("invalid type") => {
+            format!("expected {expected}")
+        }
+        _ => said,
+    }
+}
+
+/// Quote marks that editors and phones put in the straight ones' place.
+const TYPOGRAPHIC: &[char] = &[
+    '“', '”', '„', '‟', '‘', '’', '‚', '‛', '«', '»', '‹', '›', '″',
+];
+
+/// The line that a span begins in.
+fn line_at(text: &str, span: Option<std::ops::Range<usize>>) -> &str {
     let start = span.map_or(text.len(), |s| s.start);
     let from = text
         .get(..start)
         .and_then(|t| t.rfind('\n'))
         .map_or(0, |n| n + 1);
-    let line = text[from..].lines().next().unwrap_or_default();
-    line.split_once('=').map_or("", |(key, _)| key.trim())
+    text[from..].lines().next().unwrap_or_default()
 }
 #[cfg(test)]
 mod tests {
@@ -115,11 +161,11 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line_and_what_is_allowed() {
         assert_eq!(
             error("volume = 3\nvolum = 4"),
-            "sotto.toml:2: unknown key `volum`, expected one of `passphrase`, `volume`, `mode`, `stun`, `sound`"
+            "sotto.toml:2: unknown key `volum`, expected one of `board`, `passphrase`, `volume`, `mode`, `stun`, `wifi`, `serial`, `sound`"
         );
         assert_eq!(
             error("[sound]\nmic = \"x\""),
-            "sotto.toml:2: unknown key `mic`, expected `capture` or `playback`"
+            "sotto.toml:2: unknown key `mic`, expected one of `capture`, `playback`, `microphone_level`, `speaker_level`"
         );
     }
 
@@ -174,9 +220,12 @@ mod tests {
             sound: SoundKeys {
                 capture: Some(Device::Null),
                 playback: Some(Device::Null),
+                ..SoundKeys::default()
             },
+            serial: SerialKeys::default(),
+            watchdog: None,
         };
-        let config = s.on(board);
+        let config = s.on(board, &[]);
         assert_eq!(
             config.capture,
             Device::Wav {
@@ -197,12 +246,30 @@ mod tests {
     }
 
     #[test]
+    fn sound_devices_are_known_by_how_they_are_named() {
+        let device = |name: &str| Device::try_from(name.to_owned());
+        assert_eq!(device("auto"), Ok(Device::Auto));
+        assert_eq!(device("card:USB PnP"), Ok(Device::Card("USB PnP".into())));
+        assert_eq!(
+            device("plughw:CARD=x"),
+            Ok(Device::Alsa("plughw:CARD=x".into()))
+        );
+        for bad in ["", "card:", "wav:", "wav:?loop", "a\nb"] {
+            assert!(device(bad).is_err(), "{bad:?}");
+        }
+        assert!(set("sound.speaker_level=101").is_err() && set("sound.microphone_level=0").is_ok());
+    }
+
+    #[test]
     fn no_error_repeats_a_passphrase() {
         for text in [
             "passphrase = \"hunter2",
             "passphrase = [\"hunter2\"]",
             "passphrase = hunter2",
             "passphrase = 0x41",
+            "[wifi]\nssid = \"a\"\npassword = \"hunter2\"",
+            "wifi = { ssid = \"a\", password = 65 }",
+            "[wifi]\npassword = hunter2",
         ] {
             let error = error(text);
             assert!(
@@ -210,5 +277,7 @@ mod tests {
                 "{error}"
             );
         }
+        let error = set("wifi={ ssid = 5, password = \"hunter2\" }").unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }

@@ -4,7 +4,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Board, Config, ConfigError, Device, SoundKeys, parse, read};
+use super::serial::SerialSettings;
+use super::{
+    Board, BoardName, Config, ConfigError, Device, Percent, Serial, SoundKeys, Wifi, lenient,
+    parse, read,
+};
 use crate::intercom::Setup;
 use crate::intercom::console::Mode;
 use crate::intercom::passphrase::Passphrase;
@@ -13,17 +17,23 @@ use crate::intercom::passphrase::Passphrase;
 const DEFAULT_STUN: &str = "stun.l.google.com:19302";
 /// Speaker volume unless told otherwise.
 const DEFAULT_VOLUME: u8 = 100;
+
 /// What the owner wants; what is `None` was not said.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    board: Option<BoardName>,
     passphrase: Option<PassphraseKey>,
-    volume: Option<Volume>,
+    volume: Option<Percent>,
     mode: Option<ModeKey>,
-    stun: Option<Vec<StunServer>>,
+    pub(super) stun: Option<Vec<StunServer>>,
+    pub(super) wifi: Option<Wifi>,
+    #[serde(default)]
+    serial: SerialSettings,
     #[serde(default)]
     sound: SoundKeys,
 }
+
 impl Settings {
     /// Reads a settings file.
     ///
@@ -31,6 +41,22 @@ impl Settings {
     /// The file is missing, or a key or value in it is not allowed.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         parse(&read(path)?, &path.display().to_string())
+    }
+
+    /// Reads a settings file on a box that must go on whatever its owner wrote: each mistake is told with its line, and
+    /// everything else applies. A missing file is one problem, and everything is at its default.
+    pub fn read_lenient(path: &Path) -> (Self, Vec<ConfigError>) {
+        lenient::read(path)
+    }
+
+    /// The board that its owner says it is.
+    pub fn board(&self) -> Option<BoardName> {
+        self.board
+    }
+
+    /// The Wi-Fi to join.
+    pub fn wifi(&self) -> Option<&Wifi> {
+        self.wifi.as_ref()
     }
 
     /// Reads one `--set KEY=VALUE`; a value that is not TOML is taken as a string.
@@ -55,10 +81,11 @@ impl Settings {
                 "{place}: `{key}` is not a key; expected one like `volume` or `sound.capture`"
             )));
         }
-        let is_secret = key.trim() == "passphrase";
+        let is_passphrase = key.trim() == "passphrase";
+        let is_secret = is_passphrase || key.trim().starts_with("wifi");
         let bare = format!("{key} = {value}");
         // A passphrase may look like a number or a date.
-        let is_toml = if is_secret {
+        let is_toml = if is_passphrase || key.trim() == "wifi.password" {
             value.trim_start().starts_with(['"', '\''])
         } else {
             toml::from_str::<toml::Table>(&bare).is_ok()
@@ -69,7 +96,7 @@ impl Settings {
             format!("{key} = {}", toml::Value::from(value))
         };
         let place = if is_secret {
-            "--set passphrase".into()
+            format!("--set {}", key.trim())
         } else {
             place
         };
@@ -79,20 +106,23 @@ impl Settings {
     /// `later` wins where both say something.
     pub fn or(self, later: Self) -> Self {
         Self {
+            board: later.board.or(self.board),
             passphrase: later.passphrase.or(self.passphrase),
             volume: later.volume.or(self.volume),
             mode: later.mode.or(self.mode),
             stun: later.stun.or(self.stun),
-            sound: SoundKeys {
-                capture: later.sound.capture.or(self.sound.capture),
-                playback: later.sound.playback.or(self.sound.playback),
+            wifi: later.wifi.or(self.wifi),
+            serial: SerialSettings {
+                baud: later.serial.baud.or(self.serial.baud),
             },
+            sound: self.sound.or(later.sound),
         }
     }
 
-    /// Completes the settings with the board and the defaults.
-    pub fn on(self, board: Board) -> Config {
+    /// Completes the settings with the board and the defaults. `problems`: what was wrong with them, for the owner to see.
+    pub fn on(self, board: Board, problems: &[ConfigError]) -> Config {
         let default = || Device::Alsa("default".into());
+        let sound = board.sound.or(self.sound);
         let stun = match self.stun {
             Some(servers) => servers.into_iter().map(|s| s.0).collect(),
             None => vec![DEFAULT_STUN.into()],
@@ -107,35 +137,19 @@ impl Settings {
                 },
                 stun,
                 can_quit: board.quit,
+                problems: problems.iter().map(ToString::to_string).collect(),
             },
             buttons: board.buttons,
             screen: board.screen,
-            capture: self
-                .sound
-                .capture
-                .or(board.sound.capture)
-                .unwrap_or_else(default),
-            playback: self
-                .sound
-                .playback
-                .or(board.sound.playback)
-                .unwrap_or_else(default),
-        }
-    }
-}
-
-/// 0 to 100.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "i64")]
-struct Volume(u8);
-
-impl TryFrom<i64> for Volume {
-    type Error = &'static str;
-
-    fn try_from(value: i64) -> Result<Self, Self::Error> {
-        match u8::try_from(value) {
-            Ok(v @ 0..=100) => Ok(Self(v)),
-            _ => Err("expected a number from 0 to 100"),
+            capture: sound.capture.unwrap_or_else(default),
+            playback: sound.playback.unwrap_or_else(default),
+            microphone_level: sound.microphone_level.map(|p| p.0),
+            speaker_level: sound.speaker_level.map(|p| p.0),
+            serial: Serial {
+                consoles: board.serial.consoles,
+                baud: self.serial.baud.or(board.serial.baud).unwrap_or_default(),
+            },
+            watchdog: board.watchdog,
         }
     }
 }
@@ -151,7 +165,7 @@ enum ModeKey {
 /// `host:port`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-struct StunServer(String);
+pub(super) struct StunServer(String);
 
 impl TryFrom<String> for StunServer {
     type Error = &'static str;
@@ -182,7 +196,7 @@ impl TryFrom<String> for PassphraseKey {
         let text = zeroize::Zeroizing::new(text);
         Passphrase::new(&text)
             .map(Self)
-            .ok_or("expected at least one letter or digit")
+            .ok_or("expected text that is not blank")
     }
 }
 

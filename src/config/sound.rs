@@ -12,6 +12,22 @@ pub struct SoundKeys {
     pub capture: Option<Device>,
     /// The speaker.
     pub playback: Option<Device>,
+    /// The card's own level of the microphone.
+    pub microphone_level: Option<Percent>,
+    /// The card's own level of the speaker.
+    pub speaker_level: Option<Percent>,
+}
+
+impl SoundKeys {
+    /// `later` wins where both say something.
+    pub fn or(self, later: Self) -> Self {
+        Self {
+            capture: later.capture.or(self.capture),
+            playback: later.playback.or(self.playback),
+            microphone_level: later.microphone_level.or(self.microphone_level),
+            speaker_level: later.speaker_level.or(self.speaker_level),
+        }
+    }
 }
 
 /// One sound device.
@@ -20,6 +36,10 @@ pub struct SoundKeys {
 pub enum Device {
     /// An ALSA PCM by its name.
     Alsa(String),
+    /// The sound card that suits best of those that are there; its mixer is set.
+    Auto,
+    /// The sound card with this identifier, or with this in its name; its mixer is set.
+    Card(String),
     /// A WAV file at the pace of a sound card; a capture file may start over at its end.
     Wav {
         /// The file.
@@ -35,24 +55,41 @@ impl TryFrom<String> for Device {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
-        const ALLOWED: &str = "expected an ALSA PCM name, `wav:FILE`, `wav:FILE?loop` or `null`";
-        if name == "null" {
-            Ok(Self::Null)
-        } else if let Some(file) = name.strip_prefix("wav:") {
-            let (file, repeat) = match file.strip_suffix("?loop") {
-                Some(file) => (file, true),
-                None => (file, false),
-            };
-            let path = PathBuf::from(file);
-            if file.is_empty() {
-                Err(ALLOWED)
-            } else {
+        const ALLOWED: &str =
+            "expected `auto`, `card:NAME`, an ALSA PCM name, `wav:FILE`, `wav:FILE?loop` or `null`";
+        if name.is_empty() || name.contains(['\0', '\n']) {
+            return Err(ALLOWED);
+        }
+        match (name.as_str(), name.split_once(':')) {
+            ("null", _) => Ok(Self::Null),
+            ("auto", _) => Ok(Self::Auto),
+            (_, Some(("card" | "wav", ""))) => Err(ALLOWED),
+            (_, Some(("card", card))) => Ok(Self::Card(card.trim().to_owned())),
+            (_, Some(("wav", file))) => {
+                let (path, repeat) = match file.strip_suffix("?loop") {
+                    Some("") => return Err(ALLOWED),
+                    Some(file) => (file.into(), true),
+                    None => (file.into(), false),
+                };
                 Ok(Self::Wav { path, repeat })
             }
-        } else if name.is_empty() || name.contains(['\0', '\n']) {
-            Err(ALLOWED)
-        } else {
-            Ok(Self::Alsa(name))
+            _ => Ok(Self::Alsa(name)),
+        }
+    }
+}
+
+/// 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Percent(pub u8);
+
+impl TryFrom<i64> for Percent {
+    type Error = &'static str;
+
+    fn try_from(value: i64) -> Result<Self, Self::Error> {
+        match u8::try_from(value) {
+            Ok(v @ 0..=100) => Ok(Self(v)),
+            _ => Err("expected a number from 0 to 100"),
         }
     }
 }

@@ -51,7 +51,7 @@ pub fn status(i: &Intercom) -> String {
         "heard_dbfs": talk.map(|t| t.playout().level_dbfs()),
         "hears_you": talk.is_some_and(|t| t.hears_us(i.now)),
         "mode": if i.setup.mode == Mode::Open { "open" } else { "ptt" },
-        "muted": i.muted,
+        "muted": i.owner.muted,
         "volume": i.setup.volume,
         "uptime": (i.now - i.started).as_secs(),
     })

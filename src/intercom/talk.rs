@@ -55,6 +55,23 @@ pub struct Report {
     pub rtt: Option<Duration>,
 }
 
+/// Both directions of the codec.
+pub struct Voice {
+    capture: Capture,
+    playout: Playout,
+}
+
+impl Voice {
+    /// # Errors
+    /// libopus does not start.
+    pub fn new() -> Result<Self, opus::Error> {
+        Ok(Self {
+            capture: Capture::new()?,
+            playout: Playout::new()?,
+        })
+    }
+}
+
 /// A call with voice.
 pub struct Talk {
     link: Box<Link>,
@@ -83,9 +100,10 @@ impl Talk {
         now: Instant,
         link: Box<Link>,
         verify: Option<Verify>,
+        voice: Voice,
         timestamp: u32,
-    ) -> Result<Self, opus::Error> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             first_sequence: link.next_sequence(),
             link,
             since: now,
@@ -94,8 +112,8 @@ impl Talk {
             commit_sent: false,
             words: None,
             secure: false,
-            capture: Capture::new()?,
-            playout: Playout::new()?,
+            capture: voice.capture,
+            playout: voice.playout,
             timestamp,
             report: None,
             said_hears: false,
@@ -103,7 +121,7 @@ impl Talk {
             retry: now,
             early: Vec::new(),
             peer_hung_up: false,
-        })
+        }
     }
 
     /// Events that the link gave together with its connection, to be handled at the next drain.

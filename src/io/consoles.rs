@@ -12,9 +12,10 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use zeroize::Zeroize;
 
+use super::serial::SerialLines;
 use super::terminal::{Terminal, Typed};
 use super::tty::{Read, Tty};
-use crate::config::{Buttons, Screen};
+use crate::config::{Buttons, Screen, Serial};
 use crate::intercom::Input;
 use crate::intercom::screen::Framebuffer;
 
@@ -51,6 +52,7 @@ impl std::str::FromStr for ConsolePath {
 pub struct Consoles {
     first: usize,
     lines: Vec<Line>,
+    serial: SerialLines,
     front: Option<Front>,
     /// The front's terminal was lost, and the core does not know yet.
     lost: bool,
@@ -80,20 +82,29 @@ struct Front {
 }
 
 impl Consoles {
-    /// Opens those that were asked for, and the terminal if the board has its screen or its buttons there.
+    /// Opens those that were asked for, and the terminal if the board has its screen or its buttons there. Serial lines are
+    /// opened when they are there, now or later.
     ///
     /// # Errors
-    /// A console that was asked for does not open, or there is none at all.
+    /// A console that was asked for does not open, or the board wants a terminal and there is neither one nor a console.
     pub fn open(
+        now: Instant,
         registry: &Registry,
         first: Token,
         paths: &[ConsolePath],
+        serial: Serial,
         screen: &Screen,
         buttons: Buttons,
     ) -> io::Result<Self> {
         let mut consoles = Self {
             first: first.0,
             lines: Vec::new(),
+            serial: SerialLines::new(
+                now,
+                serial,
+                first.0 + FRONT + 1 + paths.len(),
+                FRONT + 1 + paths.len(),
+            ),
             front: None,
             lost: false,
             picture: None,
@@ -156,6 +167,8 @@ impl Consoles {
             Some(n) => {
                 if let Some(line) = self.lines.get_mut(n - 1) {
                     line.readable = true;
+                } else {
+                    self.serial.ready(token);
                 }
             }
             None => {}
@@ -170,6 +183,12 @@ impl Consoles {
                 .iter()
                 .any(|l| l.readable && matches!(l.state, State::Open(_)))
             || self.front.as_ref().is_some_and(|f| f.readable)
+            || self.serial.has_more()
+    }
+
+    /// Looks for serial lines in the next [`Self::work`]: a device came or went.
+    pub fn look_for_serial_lines(&mut self, now: Instant) {
+        self.serial.look(now);
     }
 
     /// When to come back at the latest.
@@ -179,7 +198,7 @@ impl Consoles {
             State::Open(_) => None,
         });
         let keys = self.front.as_ref().and_then(|f| f.terminal.poll_timeout());
-        reopen.chain(keys).min()
+        reopen.chain(keys).chain(self.serial.poll_timeout()).min()
     }
 
     /// Hands over what was typed, and consoles that came and went.
@@ -209,6 +228,7 @@ impl Consoles {
             let token = Token(self.first + console);
             line.work(now, registry, token, console, &mut tell);
         }
+        self.serial.work(now, registry, &mut tell);
     }
 
     fn work_front(&mut self, now: Instant, tell: &mut impl FnMut(Input<'_>)) {
@@ -251,10 +271,11 @@ impl Consoles {
             if let Some(front) = &mut self.front {
                 front.terminal.write_console(bytes);
             }
-        } else if let Some(Line {
-            state: State::Open(tty),
-            ..
-        }) = self.lines.get_mut(console - 1)
+        } else if !self.serial.write(console, bytes)
+            && let Some(Line {
+                state: State::Open(tty),
+                ..
+            }) = self.lines.get_mut(console - 1)
         {
             tty.write(bytes);
         }
@@ -292,6 +313,7 @@ impl Consoles {
                 tty.flush();
             }
         }
+        self.serial.flush();
     }
 }
 
@@ -304,39 +326,55 @@ impl Line {
         console: usize,
         tell: &mut impl FnMut(Input<'_>),
     ) {
-        let mut buffer = [0; 16_384];
-        for _ in 0..READS {
-            match &mut self.state {
-                State::Open(tty) if self.readable => match tty.read(&mut buffer) {
-                    Read::Bytes(n) => {
-                        let data = &mut buffer[..n];
-                        tell(Input::ConsoleBytes { console, data });
-                        // It may have been a passphrase.
-                        data.zeroize();
-                    }
-                    Read::Nothing => self.readable = false,
-                    Read::Closed => {
-                        let comes_back = matches!(self.path, ConsolePath::Path(_));
-                        self.state = State::Gone(comes_back.then(|| now + REOPEN));
-                        tell(Input::ConsoleClosed { console });
-                    }
-                },
-                State::Gone(Some(at)) if *at <= now => match Tty::open(registry, token, &self.path)
-                {
-                    Ok(tty) => {
-                        tell(Input::ConsoleOpened {
-                            console,
-                            interactive: tty.is_terminal(),
-                        });
-                        self.state = State::Open(tty);
-                        self.readable = true;
-                    }
-                    Err(_) => self.state = State::Gone(Some(now + REOPEN)),
-                },
-                _ => return,
-            }
+        if let State::Gone(Some(at)) = self.state
+            && at <= now
+        {
+            self.state = match Tty::open(registry, token, &self.path) {
+                Ok(tty) => {
+                    tell(Input::ConsoleOpened {
+                        console,
+                        interactive: tty.is_terminal(),
+                    });
+                    self.readable = true;
+                    State::Open(tty)
+                }
+                Err(_) => State::Gone(Some(now + REOPEN)),
+            };
+        }
+        if let State::Open(tty) = &mut self.state
+            && !hand_over(tty, &mut self.readable, console, tell)
+        {
+            let comes_back = matches!(self.path, ConsolePath::Path(_));
+            self.state = State::Gone(comes_back.then(|| now + REOPEN));
+            tell(Input::ConsoleClosed { console });
         }
     }
+}
+
+/// Hands over what a console has, up to a bound; `readable`: whether there may be more. False: the far end is gone.
+pub(super) fn hand_over(
+    tty: &mut Tty,
+    readable: &mut bool,
+    console: usize,
+    tell: &mut impl FnMut(Input<'_>),
+) -> bool {
+    let mut buffer = [0; 16_384];
+    for _ in 0..READS {
+        if !*readable {
+            break;
+        }
+        match tty.read(&mut buffer) {
+            Read::Bytes(n) => {
+                let data = &mut buffer[..n];
+                tell(Input::ConsoleBytes { console, data });
+                // It may have been a passphrase.
+                data.zeroize();
+            }
+            Read::Nothing => *readable = false,
+            Read::Closed => return false,
+        }
+    }
+    true
 }
 
 impl std::fmt::Display for ConsolePath {
@@ -362,6 +400,7 @@ mod tests {
         let mut consoles = Consoles {
             first: 0,
             lines: Vec::new(),
+            serial: SerialLines::new(Instant::now(), Serial::default(), 1, 1),
             front: None,
             lost: true,
             picture: None,

@@ -1,14 +1,19 @@
 //! The shell: one mio loop and every side effect. It decides nothing.
 
 pub mod addresses;
+pub mod cards;
+pub mod confine;
 pub mod consoles;
+pub mod mixer;
 pub mod pcm;
 pub mod picture;
+pub mod serial;
 pub mod sound;
 pub mod terminal;
 mod this_thread;
 pub mod tty;
 pub mod udp;
+pub mod watchdog;
 pub mod wav;
 pub mod worker;
 
@@ -23,10 +28,12 @@ use crate::config::Config;
 use crate::intercom::{Input, Intercom, Output, screen};
 
 use addresses::Addresses;
+use confine::User;
 pub use consoles::ConsolePath;
 use consoles::Consoles;
 use sound::Sound;
 use udp::Udp;
+use watchdog::Watchdog;
 use worker::{Done, Worker};
 
 const WAKER: Token = Token(0);
@@ -43,14 +50,17 @@ const FRAME_IDLE: Duration = Duration::from_millis(500);
 /// address cannot be bound until it has been checked for duplicates (RFC 4862).
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Runs an intercom until it is told to quit.
+/// Runs an intercom until it is told to quit; as that user, once everything is open.
 ///
 /// # Errors
-/// What it cannot begin without: a console that was asked for, a WAV file, the kernel's own services.
-pub fn run(config: Config, consoles: &[ConsolePath]) -> io::Result<()> {
-    let mut shell = Shell::new(config, consoles)?;
+/// What it cannot begin without: a console that was asked for, a WAV file, the user, the kernel's own services.
+pub fn run(config: Config, consoles: &[ConsolePath], user: Option<&User>) -> io::Result<()> {
+    let mut shell = Shell::new(config, consoles, user)?;
     while !shell.quit {
         shell.turn()?;
+    }
+    if let Some(watchdog) = shell.watchdog.take() {
+        watchdog.stop();
     }
     Ok(())
 }
@@ -67,12 +77,13 @@ struct Shell {
     udp: Udp,
     sound: Sound,
     consoles: Consoles,
+    watchdog: Option<Watchdog>,
     next_picture: Option<Instant>,
     quit: bool,
 }
 
 impl Shell {
-    fn new(config: Config, paths: &[ConsolePath]) -> io::Result<Self> {
+    fn new(config: Config, paths: &[ConsolePath], user: Option<&User>) -> io::Result<Self> {
         this_thread::flush_denormals_to_zero();
         this_thread::run_before_others();
         let now = Instant::now();
@@ -81,12 +92,24 @@ impl Shell {
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGWINCH])?;
         registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let worker = Worker::new(Waker::new(registry, WAKER)?);
-        let sound =
-            Sound::new(now, &config.capture, &config.playback, SOUND).map_err(io::Error::other)?;
-        let consoles = Consoles::open(registry, CONSOLES, paths, &config.screen, config.buttons)?;
+        let sound = Sound::new(now, &config, SOUND).map_err(io::Error::other)?;
+        let consoles = Consoles::open(
+            now,
+            registry,
+            CONSOLES,
+            paths,
+            config.serial,
+            &config.screen,
+            config.buttons,
+        )?;
         let addresses = Addresses::new(registry, ADDRESSES)
             .map_err(|e| log::warn!("changes of address will go unseen: {e}"))
             .ok();
+        let watchdog = config.watchdog.and_then(|path| Watchdog::open(now, &path));
+        // Everything that takes root is open, and no thread was started.
+        if let Some(user) = user {
+            user.become_for_good()?;
+        }
         let random = Box::new(|bytes: &mut [u8]| {
             // Without the system's random source nothing here is safe; there is no going on.
             getrandom::fill(bytes).expect("the operating system has random bytes");
@@ -102,6 +125,7 @@ impl Shell {
             sound,
             next_picture: consoles.has_screen().then_some(now),
             consoles,
+            watchdog,
             poll,
             quit: false,
         };
@@ -159,6 +183,10 @@ impl Shell {
         self.people(now, signalled);
         // 8. The screen, last: it can wait.
         self.picture(now);
+        // The loop has come round.
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.handle_timeout(now);
+        }
         Ok(())
     }
 
@@ -172,6 +200,7 @@ impl Shell {
             self.consoles.poll_timeout(),
             self.next_picture,
             self.settle,
+            self.watchdog.as_ref().map(Watchdog::poll_timeout),
         ];
         next.into_iter()
             .flatten()

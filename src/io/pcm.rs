@@ -241,7 +241,7 @@ impl Stream {
 }
 
 /// ALSA prints its errors on standard error, where a terminal's screen is; they come back as results as well.
-fn keep_alsa_quiet() {
+pub fn keep_alsa_quiet() {
     // This thread's messages go to a buffer, a new one each time, so that it does not grow. Without memory for it they are printed.
     let _ = alsa::Output::local_error_handler();
 }

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 use alsa::Direction;
 use mio::{Registry, Token};
 
-use super::pcm::Stream;
+use super::cards::{Wanted, cards, choose};
+use super::mixer;
+use super::pcm::{Stream, keep_alsa_quiet};
 use super::wav::{Microphone, Speaker};
 use super::worker::Worker;
-use crate::config::Device;
+use crate::config::{Config, Device};
 use crate::voice::frame::{Frame, silence};
 
 /// How often the speaker's fill is looked at: evenly, as whoever pulls unevenly needs a longer jitter buffer.
@@ -40,8 +42,51 @@ pub struct Opened {
     pub end: End,
     /// Of the request.
     pub generation: u64,
-    /// What came of it.
-    pub stream: Result<Stream, String>,
+    /// What came of it, and which card it is on, if one was chosen.
+    pub stream: Result<(Stream, Option<String>), String>,
+}
+
+/// What to open.
+#[derive(Clone)]
+pub enum Pcm {
+    /// An ALSA PCM by its name.
+    Named(String),
+    /// A card, and the level that its owner wants of it, percent.
+    Card(Wanted, Option<u8>),
+}
+
+impl Pcm {
+    /// Chooses the card, sets its mixer and opens it. Blocks.
+    ///
+    /// # Errors
+    /// No card fits, or ALSA's own words.
+    pub fn open(&self, end: End) -> Result<(Stream, Option<String>), String> {
+        let direction = match end {
+            End::Capture => Direction::Capture,
+            End::Playback => Direction::Playback,
+        };
+        let (wanted, level) = match self {
+            Self::Named(name) => return Ok((Stream::open(name, direction)?, None)),
+            Self::Card(wanted, level) => (wanted, *level),
+        };
+        keep_alsa_quiet();
+        let cards = cards();
+        let (card, pcm) = choose(&cards, wanted, direction)?;
+        if let Err(e) = mixer::set_up(&card.id, direction, level) {
+            log::debug!("the mixer of {}: {e}", card.id);
+        }
+        let stream = Stream::open(&pcm, direction).map_err(|e| format!("{}: {e}", card.name))?;
+        Ok((stream, Some(card.name.clone())))
+    }
+}
+
+impl std::fmt::Display for Pcm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(name) | Self::Card(Wanted::Named(name), _) => f.write_str(name),
+            Self::Card(Wanted::Auto, _) => f.write_str("auto"),
+        }
+    }
 }
 
 /// Both ends of the sound card.
@@ -56,21 +101,14 @@ impl Sound {
     ///
     /// # Errors
     /// A WAV file cannot be used.
-    pub fn new(
-        now: Instant,
-        capture: &Device,
-        playback: &Device,
-        tokens: [Token; 2],
-    ) -> Result<Self, String> {
-        let capture_device = match capture {
-            Device::Alsa(name) => Kind::Alsa(name.clone(), AlsaState::Closed),
+    pub fn new(now: Instant, config: &Config, tokens: [Token; 2]) -> Result<Self, String> {
+        let capture_device = match &config.capture {
             Device::Wav { path, repeat } => Kind::Microphone(Microphone::open(path, *repeat)?),
-            Device::Null => Kind::Null,
+            other => Kind::card(other, config.microphone_level),
         };
-        let playback_device = match playback {
-            Device::Alsa(name) => Kind::Alsa(name.clone(), AlsaState::Closed),
+        let playback_device = match &config.playback {
             Device::Wav { path, .. } => Kind::Speaker(Speaker::create(path)?),
-            Device::Null => Kind::Null,
+            other => Kind::card(other, config.speaker_level),
         };
         Ok(Self {
             capture: Port::new(now, End::Capture, capture_device, tokens[0]),
@@ -242,14 +280,28 @@ struct Port {
     generation: u64,
     /// Failures in a row; the first is told.
     failures: u32,
+    /// The card that was told.
+    card: Option<String>,
     note: Option<String>,
 }
 
 enum Kind {
-    Alsa(String, AlsaState),
+    Alsa(Pcm, AlsaState),
     Microphone(Microphone),
     Speaker(Speaker),
     Null,
+}
+
+impl Kind {
+    fn card(device: &Device, level: Option<u8>) -> Self {
+        let pcm = match device {
+            Device::Alsa(name) => Pcm::Named(name.clone()),
+            Device::Auto => Pcm::Card(Wanted::Auto, level),
+            Device::Card(name) => Pcm::Card(Wanted::Named(name.clone()), level),
+            Device::Wav { .. } | Device::Null => return Self::Null,
+        };
+        Self::Alsa(pcm, AlsaState::Closed)
+    }
 }
 
 enum AlsaState {
@@ -269,6 +321,7 @@ impl Port {
             pace: Pace { next: now },
             generation: 0,
             failures: 0,
+            card: None,
             note: None,
         }
     }
@@ -306,14 +359,10 @@ impl Port {
     }
 
     fn open(&mut self, worker: &Worker) {
-        if let Kind::Alsa(name, state) = &mut self.kind {
+        if let Kind::Alsa(pcm, state) = &mut self.kind {
             *state = AlsaState::Opening;
             self.generation += 1;
-            let direction = match self.end {
-                End::Capture => Direction::Capture,
-                End::Playback => Direction::Playback,
-            };
-            worker.open(self.end, self.generation, name.clone(), direction);
+            worker.open(self.end, self.generation, pcm.clone());
         }
     }
 
@@ -333,8 +382,12 @@ impl Port {
     ) {
         let wanted = running && opened.generation == self.generation;
         match opened.stream {
-            Ok(stream) if !wanted => worker.discard(Box::new(stream)),
-            Ok(stream) => {
+            Ok((stream, _)) if !wanted => worker.discard(Box::new(stream)),
+            Ok((stream, card)) => {
+                if card.is_some() && card != self.card {
+                    self.note(&format_args!("is {}", card.as_deref().unwrap_or_default()));
+                    self.card = card;
+                }
                 if self.end == End::Capture
                     && let Err(e) = stream.register(registry, self.token)
                 {
@@ -390,7 +443,7 @@ impl Port {
             End::Playback => "speaker",
         };
         let name = match &self.kind {
-            Kind::Alsa(name, _) => format!(" `{name}`"),
+            Kind::Alsa(pcm, _) => format!(" `{pcm}`"),
             _ => String::new(),
         };
         self.note = Some(format!("the {who}{name} {what}"));

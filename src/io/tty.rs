@@ -8,7 +8,8 @@
 //! A terminal is put in raw mode: no echo by the kernel, no limit of 4 096 bytes a line. Dropped, it is as it was. If
 //! only the input is a terminal (`| tee`), lines come without the limit but with the kernel's echo and ctrl-C.
 //!
-//! What the far end does not take is kept up to [`QUEUE`] bytes; beyond, the oldest writes go first, whole.
+//! What the far end does not take is kept up to [`QUEUE`] bytes, for a serial line up to [`SERIAL_QUEUE`]; beyond, the oldest
+//! writes go first, whole.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -22,18 +23,21 @@ use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::termios::{
-    ControlModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    ControlModes, InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios,
+    ioctl_tiocexcl, tcgetattr, tcsetattr,
 };
 use zeroize::Zeroizing;
 
 use super::ConsolePath;
+use crate::config::Baud;
 
 /// Bytes that wait for the far end at most.
 pub const QUEUE: usize = 1 << 20;
+/// The same of a serial line: a gadget port whose host does not listen takes nothing, and who listens later wants no old news. A v1 code
+/// fits.
+pub const SERIAL_QUEUE: usize = 1 << 16;
 /// What a queued write costs beside its bytes, so that many tiny ones are bounded too.
 const OVERHEAD: usize = 64;
-/// Bits a second of a serial line; a pseudo-terminal takes any.
-const SPEED: u32 = 115_200;
 /// Written at once where a bigger write might wait: a pipe or tty that polls ready has room for so much.
 const ROOM: usize = 256;
 
@@ -62,6 +66,8 @@ pub struct Tty {
     queued: usize,
     /// Bytes of the first write that are out.
     sent: usize,
+    /// What [`Self::queued`] may be.
+    room: usize,
 }
 
 enum Output {
@@ -77,13 +83,44 @@ impl Tty {
     /// # Errors
     /// The path does not open, or is no terminal.
     pub fn open(registry: &Registry, token: Token, path: &ConsolePath) -> io::Result<Self> {
-        let (mut input, mut output) = match path {
-            ConsolePath::Path(path) => (End::terminal(path)?, Output::Same),
-            ConsolePath::Stdio => (
-                End::inherited(io::stdin().as_fd(), true)?,
-                Output::Other(End::inherited(io::stdout().as_fd(), false)?),
-            ),
-        };
+        match path {
+            ConsolePath::Path(path) => {
+                let line = Some(Baud::default());
+                Self::set_up(registry, token, End::terminal(path)?, Output::Same, line)
+            }
+            ConsolePath::Stdio => {
+                let input = End::inherited(io::stdin().as_fd(), true)?;
+                let output = End::inherited(io::stdout().as_fd(), false)?;
+                Self::set_up(registry, token, input, Output::Other(output), None)
+            }
+        }
+    }
+
+    /// Opens a serial line for itself alone, as [`Self::open`].
+    ///
+    /// # Errors
+    /// It does not open, is in use, or is no terminal.
+    pub fn open_serial(
+        registry: &Registry,
+        token: Token,
+        path: &Path,
+        baud: Baud,
+    ) -> io::Result<Self> {
+        let input = End::terminal(path)?;
+        ioctl_tiocexcl(&input.file)?;
+        let mut tty = Self::set_up(registry, token, input, Output::Same, Some(baud))?;
+        tty.room = SERIAL_QUEUE;
+        Ok(tty)
+    }
+
+    /// `line`: the speed of a device that is ours, not the terminal of a shell.
+    fn set_up(
+        registry: &Registry,
+        token: Token,
+        mut input: End,
+        mut output: Output,
+        line: Option<Baud>,
+    ) -> io::Result<Self> {
         let directions = match output {
             Output::Same => Interest::READABLE | Interest::WRITABLE,
             _ => Interest::READABLE,
@@ -91,7 +128,7 @@ impl Tty {
         let person =
             input.is_terminal() && !matches!(&output, Output::Other(o) if !o.is_terminal());
         let settings = match input.is_terminal() {
-            true => Some(Settings::change(&input.file, person, path)?),
+            true => Some(Settings::change(&input.file, person, line)?),
             false => None,
         };
         input.register(registry, token, directions)?;
@@ -106,6 +143,7 @@ impl Tty {
             queue: VecDeque::new(),
             queued: 0,
             sent: 0,
+            room: QUEUE,
         })
     }
 
@@ -152,12 +190,12 @@ impl Tty {
     /// stalls is whole writes, oldest first.
     pub fn write(&mut self, bytes: &[u8]) {
         let cost = bytes.len() + OVERHEAD;
-        if bytes.is_empty() || cost > QUEUE || matches!(self.output, Output::Gone) {
+        if bytes.is_empty() || cost > self.room || matches!(self.output, Output::Gone) {
             return;
         }
         // The first may be half out.
         let keep = usize::from(self.sent > 0);
-        while self.queued + cost > QUEUE {
+        while self.queued + cost > self.room {
             let Some(dropped) = self.queue.remove(keep) else {
                 return;
             };
@@ -346,8 +384,12 @@ struct Settings {
 }
 
 impl Settings {
-    fn change(terminal: &File, person: bool, path: &ConsolePath) -> io::Result<Self> {
-        let before = tcgetattr(terminal)?;
+    fn change(terminal: &File, person: bool, line: Option<Baud>) -> io::Result<Self> {
+        let mut before = tcgetattr(terminal)?;
+        if line.is_some() {
+            // Closed, it keeps its modem lines: some adapters restart what is behind them.
+            before.control_modes -= ControlModes::HUPCL;
+        }
         let mut ours = before.clone();
         match person {
             true => ours.make_raw(),
@@ -356,13 +398,16 @@ impl Settings {
         // Zero bytes then mean a hang-up, never "nothing yet".
         ours.special_codes[SpecialCodeIndex::VMIN] = 1;
         ours.special_codes[SpecialCodeIndex::VTIME] = 0;
-        if let ConsolePath::Path(_) = path {
+        if let Some(Baud(speed)) = line {
             ours.control_modes -= ControlModes::CSIZE
                 | ControlModes::CSTOPB
                 | ControlModes::PARENB
                 | ControlModes::CRTSCTS;
             ours.control_modes |= ControlModes::CS8 | ControlModes::CLOCAL | ControlModes::CREAD;
-            ours.set_speed(SPEED)?;
+            // No flow control; a BREAK and what comes at another speed are no bytes.
+            ours.input_modes -= InputModes::IXOFF | InputModes::IXANY;
+            ours.input_modes |= InputModes::IGNBRK | InputModes::IGNPAR | InputModes::INPCK;
+            ours.set_speed(speed)?;
         }
         // Not `Flush`: what was typed before is read too.
         tcsetattr(terminal, OptionalActions::Now, &ours)?;

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Builder;
 
-use alsa::Direction;
 use mio::Waker;
 
 use super::pcm::Stream;
-use super::sound::{End, Opened};
+use super::sound::{End, Opened, Pcm};
 use crate::intercom::code::seal::{Master, derive};
 use crate::intercom::keys::Request;
 
@@ -93,7 +92,7 @@ impl Worker {
     }
 
     /// Opens a sound device.
-    pub fn open(&self, end: End, generation: u64, name: String, direction: Direction) {
+    pub fn open(&self, end: End, generation: u64, pcm: Pcm) {
         let opened = move |stream| {
             Done::Sound(Opened {
                 end,
@@ -103,7 +102,7 @@ impl Worker {
         };
         self.start(
             named("open sound"),
-            move || opened(Stream::open(&name, direction)),
+            move || opened(pcm.open(end)),
             move |e| opened(Err(format!("no thread to open it on: {e}"))),
         );
     }

@@ -64,6 +64,8 @@ pub struct End {
     /// Every line the console said, in order.
     pub lines: Vec<String>,
     pub network: bool,
+    /// Sockets are asked for and take their time.
+    pub slow_network: bool,
     pub sound: bool,
     /// Datagrams sent, by kind and destination.
     pub sent: BTreeMap<(Kind, SocketAddr), usize>,
@@ -113,6 +115,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         mode: Mode::Open,
         stun: Vec::new(),
         can_quit: true,
+        problems: Vec::new(),
     };
     let fill = move |bytes: &mut [u8]| {
         for b in bytes {
@@ -124,6 +127,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         socket: SocketAddr::from(([10, 0, 0, 1 + index as u8], 5_000)),
         lines: Vec::new(),
         network: false,
+        slow_network: false,
         sound: false,
         sent: BTreeMap::new(),
         stun: Vec::new(),
@@ -326,7 +330,7 @@ impl World {
                 }
                 Output::Network(on) => {
                     self.ends[i].network = on;
-                    if on {
+                    if on && !self.ends[i].slow_network {
                         let socket = self.ends[i].socket;
                         self.ends[i]
                             .intercom

@@ -6,7 +6,7 @@ use super::{CONNECT, Call, Connecting, Effect, Given, RECONNECT, RETRY, Session,
 use crate::intercom::link::{Dialect, Link, LinkEvent};
 use crate::intercom::paths::Paths;
 use crate::intercom::session::{Description, Role};
-use crate::intercom::talk::{Ended, Talk, TalkEvent};
+use crate::intercom::talk::{Ended, Talk, TalkEvent, Voice};
 use crate::intercom::verify::Verify;
 
 impl Call {
@@ -49,7 +49,7 @@ impl Call {
         match build(now, &session, &self.paths, sequence) {
             Some(link) => {
                 self.event("connecting");
-                self.out.push(Effect::Sound(true));
+                self.out.push_back(Effect::Sound(true));
                 self.state = State::Connecting(Connecting {
                     since: now,
                     deadline,
@@ -88,6 +88,13 @@ impl Call {
     pub(super) fn connected(&mut self, now: Instant, early: Vec<LinkEvent>) {
         let nonce = self.random();
         let timestamp = u32::from_be_bytes(self.random());
+        let voice = match Voice::new() {
+            Ok(voice) => voice,
+            Err(e) => {
+                self.end(now, format!("the voice codec does not start ({e})"));
+                return;
+            }
+        };
         let State::Connecting(c) = std::mem::replace(&mut self.state, State::Idle) else {
             return;
         };
@@ -103,13 +110,9 @@ impl Call {
         if verify.is_none() {
             self.event("note this is a v1 call: there are no words to compare");
         }
-        match Talk::new(now, c.link, verify, timestamp) {
-            Ok(mut talk) => {
-                talk.take_early(early);
-                self.state = State::InCall(Box::new(talk));
-            }
-            Err(e) => self.end(now, format!("the voice codec does not start ({e})")),
-        }
+        let mut talk = Talk::new(now, c.link, verify, voice, timestamp);
+        talk.take_early(early);
+        self.state = State::InCall(Box::new(talk));
     }
 
     pub(super) fn connecting_failed(&mut self, now: Instant) {
@@ -118,10 +121,8 @@ impl Call {
         };
         match c.waiting {
             Some(given) => {
-                self.out.push(Effect::Sound(false));
-                self.event(
-                    "note they tried to connect and it did not work; still waiting for them",
-                );
+                self.out.push_back(Effect::Sound(false));
+                self.note("they tried to connect and it did not work; still waiting for them");
                 self.wait_for_offerer(now, c.session, given);
             }
             None => {

@@ -18,7 +18,7 @@ impl Call {
             _ => {}
         }
         if had_sound {
-            self.out.push(Effect::Sound(false));
+            self.out.push_back(Effect::Sound(false));
         }
         self.event(format!("ended {}", reason.into()));
         self.paths.stop_checks();
@@ -73,6 +73,6 @@ impl Call {
 
     pub(super) fn close_network(&mut self) {
         self.paths.clear();
-        self.out.push(Effect::Network(false));
+        self.out.push_back(Effect::Network(false));
     }
 }

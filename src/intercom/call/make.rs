@@ -24,9 +24,9 @@ impl Call {
             resolved: false,
             sockets: false,
         });
-        self.out.push(Effect::Network(true));
+        self.out.push_back(Effect::Network(true));
         if self.use_stun {
-            self.out.push(Effect::Resolve);
+            self.out.push_back(Effect::Resolve);
         }
     }
 
@@ -59,7 +59,7 @@ impl Call {
         if made.is_none() {
             self.end(now, "the code could not be made; try again");
         } else if self.paths.sockets().iter().all(|s| s.ip().is_loopback()) {
-            self.event("note there is no network: with this code only this machine can reach us; connect a network and make a new one");
+            self.note("there is no network: with this code only this machine can reach us; connect a network and make a new one");
         }
     }
 

@@ -15,6 +15,7 @@ mod end;
 mod make;
 mod read;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub enum Effect {
     /// An event line, without its `* `.
     Event(String),
+    /// A note that the screen shows too, without its `* note `.
+    Note(String),
     /// Something asked for failed: the line without its `! `.
     Problem(String),
     /// Send a datagram.
@@ -90,7 +93,7 @@ pub struct Call {
     reading: Option<Reading>,
     random: Random,
     past: Past,
-    out: Vec<Effect>,
+    out: VecDeque<Effect>,
 }
 
 /// Counters of the calls that are over.
@@ -189,7 +192,7 @@ struct Closing {
 
 /// A text whose codes are tried one by one.
 struct Reading {
-    codes: std::collections::VecDeque<Code>,
+    codes: VecDeque<Code>,
     problem: Option<String>,
 }
 
@@ -212,7 +215,7 @@ impl Call {
             reading: None,
             random,
             past: Past::default(),
-            out: Vec::new(),
+            out: VecDeque::new(),
         }
     }
 
@@ -300,7 +303,7 @@ impl Call {
             }
             State::OfferWaiting(_) => {
                 self.problem(
-                    "An offer of the other kind is waiting. Type hang to forget it, then call.",
+                    "An offer of the other kind is waiting. Hold BACK, or type hang, to forget it; then call.",
                 );
                 return;
             }
@@ -309,11 +312,11 @@ impl Call {
                 return;
             }
             State::AnswerWaiting(_) => {
-                self.problem("An answer of yours is waiting. Type hang to forget it, then call.");
+                self.problem("An answer of yours is waiting. Hold BACK, or type hang, to forget it; then call.");
                 return;
             }
             State::Connecting(_) | State::InCall(_) => {
-                self.problem("You are in a call already. Type hang to end it.");
+                self.problem("You are in a call already. Hold BACK, or type hang, to end it.");
                 return;
             }
         }
@@ -393,11 +396,11 @@ impl Call {
             State::InCall(t) => {
                 t.set_paths(&self.paths);
                 if gone {
-                    self.event("note our address changed: finding the other end again");
+                    self.note("our address changed: finding the other end again");
                 }
             }
-            State::OfferWaiting(_) | State::AnswerWaiting(_) if gone => self.event(
-                "note our address changed: the code that was given may not reach us; type hang and make a new one if no call comes",
+            State::OfferWaiting(_) | State::AnswerWaiting(_) if gone => self.note(
+                "our address changed: the code that was given may not reach us; if no call comes, forget it and make a new one",
             ),
             _ => {}
         }
@@ -513,10 +516,7 @@ impl Call {
 
     /// The next thing to do.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        if self.out.is_empty() {
-            return None;
-        }
-        Some(self.out.remove(0))
+        self.out.pop_front()
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -559,7 +559,7 @@ impl Call {
         // What a new state asked of the paths at once.
         self.paths.handle_timeout(now, &mut self.random);
         while let Some(t) = self.paths.poll_transmit() {
-            self.out.push(Effect::Transmit(t));
+            self.out.push_back(Effect::Transmit(t));
         }
     }
 
@@ -582,7 +582,7 @@ impl Call {
         match &mut self.state {
             State::OfferWaiting(o) if o.reflexive.as_ref().is_some_and(|given| *given != known) => {
                 o.reflexive = None;
-                self.event("note our public address is not the one in this offer; if they cannot reach us, type hang and call again");
+                self.note("our public address is not the one in this offer; if they cannot reach us, forget it and make a new one");
             }
             State::Connecting(c) => c.link.set_paths(&self.paths),
             _ => {}
@@ -590,17 +590,21 @@ impl Call {
     }
 
     fn event(&mut self, line: impl Into<String>) {
-        self.out.push(Effect::Event(line.into()));
+        self.out.push_back(Effect::Event(line.into()));
+    }
+
+    fn note(&mut self, line: impl Into<String>) {
+        self.out.push_back(Effect::Note(line.into()));
     }
 
     fn problem(&mut self, line: impl Into<String>) {
-        self.out.push(Effect::Problem(line.into()));
+        self.out.push_back(Effect::Problem(line.into()));
     }
 }
 
-const NO_PASSPHRASE: &str = "Set the passphrase first: type passphrase and the words you agreed on, or passphrase alone to make one.";
+const NO_PASSPHRASE: &str = "Set the passphrase first: enter the words you agreed on or make new ones, with the buttons, or type passphrase.";
 
-fn drain(link: &mut Link, now: Instant, out: &mut Vec<Effect>, events: &mut Vec<LinkEvent>) {
+fn drain(link: &mut Link, now: Instant, out: &mut VecDeque<Effect>, events: &mut Vec<LinkEvent>) {
     let mut transmits = Vec::new();
     link.drain(now, &mut transmits, events);
     out.extend(transmits.into_iter().map(Effect::Transmit));

@@ -167,10 +167,10 @@ impl Call {
             State::Idle | State::AnswerWaiting(_) => return None,
             State::Preparing(_) => "A code is being made already; wait for it, then decide.",
             State::OfferWaiting(_) => {
-                "This is their offer, and your own offer is waiting. Type hang to forget yours, then enter theirs again."
+                "This is their offer, and your own offer is waiting. Hold BACK, or type hang, to forget yours; then enter theirs again."
             }
             State::Connecting(_) | State::InCall(_) => {
-                "You are in a call. Type hang to end it, then enter the code again."
+                "You are in a call. Hold BACK, or type hang, to end it; then enter the code again."
             }
         };
         Some(Tried::Failed(refuse.into()))
@@ -179,7 +179,7 @@ impl Call {
     pub(super) fn no_offer(&self) -> Tried {
         Tried::Failed(match &self.state {
             State::Connecting(_) | State::InCall(_) => "You are in a call already.".into(),
-            _ => "This is an answer, but no offer of yours is waiting for one. Type call to make an offer.".into(),
+            _ => "This is an answer, but no offer of yours is waiting for one. Press TALK, or type call, to make an offer.".into(),
         })
     }
 

@@ -7,6 +7,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::line::PROMPT;
+
 /// What a line asks for.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Command {
@@ -212,6 +214,15 @@ fn switch(argument: &str, yes: &str, no: &str) -> Option<bool> {
     } else {
         argument.eq_ignore_ascii_case(no).then_some(false)
     }
+}
+
+/// Whether it is another intercom's line, perhaps behind its prompt, and no code is in it.
+pub(super) fn is_said_by_another(line: &str) -> bool {
+    let mut said = line.trim_start();
+    while let Some(rest) = said.strip_prefix(PROMPT.trim_end()) {
+        said = rest.trim_start();
+    }
+    (said.starts_with("* ") || said.starts_with("! ")) && !may_hold_code(said)
 }
 
 /// Whether the code reader should look at it; more than what is waited for, as the reader says more exactly what is

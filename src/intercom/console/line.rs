@@ -18,7 +18,7 @@ const LONG: usize = 512;
 /// Columns for the line beside the prompt, on a row of 80.
 const WIDTH: usize = 72;
 /// What is asked at.
-const PROMPT: &str = "sotto> ";
+pub(super) const PROMPT: &str = "sotto> ";
 
 /// Text whose every copy is wiped.
 #[derive(Default)]

@@ -14,6 +14,11 @@
 //! 5. A bracketed paste goes into the line; if it ends with a line end, that ends the line. Several lines with a code
 //!    are one text. Without, they are run if each of them is a command, and else refused as one text, so that a
 //!    slip of the mouse does not run half a page.
+//! 6. A line that another intercom said (`* ready`, `! …`) is dropped unless a code is in it: two of them on one cable
+//!    would else complain of each other's complaints for ever.
+//!
+//! On a serial line nobody knows who is there, so it starts without prompt and echo; Enter on an empty line shows that it
+//! is a person.
 //!
 //! There is no history: it would keep the passphrase.
 
@@ -29,7 +34,7 @@ use zeroize::Zeroizing;
 
 use gather::{Probe, Progress};
 use keys::{Key, Keys};
-use language::{command, may_hold_code};
+use language::{command, is_said_by_another, may_hold_code};
 use line::{Line, Row, Secret};
 
 pub use language::{Command, Mode, NotUnderstood, help, parse};
@@ -43,13 +48,13 @@ pub const OPEN_LULL: Duration = Duration::from_secs(1);
 /// Asks the terminal for bracketed paste, and takes that back.
 const PASTE_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_OFF: &[u8] = b"\x1b[?2004l";
+const WELCOME: &str = "* note type help for what this console understands";
 const TOO_LONG: &str =
     "! That was over 1 MiB in one piece, and the rest of it was not read. Paste only the code.";
 
 /// One console: a terminal with a person, or a script.
 pub struct Console {
-    /// A person's.
-    row: Option<Row>,
+    far_end: FarEnd,
     /// Echo that is to go out before anything else.
     due: Vec<u8>,
     keys: Keys,
@@ -58,6 +63,14 @@ pub struct Console {
     gathering: Gathering,
     last_input: Option<Instant>,
     items: VecDeque<Item>,
+}
+
+/// Who is there.
+enum FarEnd {
+    Script,
+    Person(Row),
+    /// Nobody knows yet.
+    Serial,
 }
 
 /// In the order in which it happened.
@@ -82,13 +95,21 @@ impl Console {
     /// A console that just opened. `interactive`: a person's terminal, which wants echo, a prompt and bracketed
     /// paste; the request for that comes with the first output.
     pub fn new(interactive: bool) -> Self {
+        match interactive {
+            true => Self::with(FarEnd::Person(Row::new()), PASTE_ON.to_vec()),
+            false => Self::with(FarEnd::Script, Vec::new()),
+        }
+    }
+
+    /// A console on a serial line that just opened.
+    pub fn serial() -> Self {
+        Self::with(FarEnd::Serial, Vec::new())
+    }
+
+    fn with(far_end: FarEnd, due: Vec<u8>) -> Self {
         Self {
-            row: interactive.then(Row::new),
-            due: if interactive {
-                PASTE_ON.to_vec()
-            } else {
-                Vec::new()
-            },
+            far_end,
+            due,
             keys: Keys::default(),
             pasting: false,
             line: Line::default(),
@@ -118,7 +139,7 @@ impl Console {
             match self.items.pop_front()? {
                 Item::Line(line) => return Some(line),
                 Item::Row(row) => {
-                    if let Some(r) = &mut self.row {
+                    if let FarEnd::Person(r) = &mut self.far_end {
                         r.finish(row, &mut self.due);
                     }
                 }
@@ -144,7 +165,7 @@ impl Console {
     /// The bytes that leave a person's terminal as it was. To be written last.
     pub fn farewell(&mut self) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.due);
-        if let Some(row) = &mut self.row {
+        if let FarEnd::Person(row) = &mut self.far_end {
             row.clear(&mut out);
             out.extend(PASTE_OFF);
         }
@@ -198,18 +219,18 @@ impl Console {
         let mut kept = Zeroizing::new(String::with_capacity(text.len()));
         kept.extend(text.chars().filter(|c| !c.is_control()));
         let text = kept;
-        match &mut self.row {
-            Some(row) => row.say(&text, &mut self.due),
-            None => {
-                self.due.extend(text.as_bytes());
-                self.due.push(b'\n');
-            }
-        }
+        let end: &[u8] = match &mut self.far_end {
+            FarEnd::Person(row) => return row.say(&text, &mut self.due),
+            FarEnd::Script => b"\n",
+            FarEnd::Serial => b"\r\n",
+        };
+        self.due.extend(text.as_bytes());
+        self.due.extend(end);
     }
 
     /// Shows what is being typed, unless ended lines, which stand above it, are still to come.
     fn show(&mut self) {
-        if let (Some(row), true) = (&mut self.row, self.items.is_empty()) {
+        if let (FarEnd::Person(row), true) = (&mut self.far_end, self.items.is_empty()) {
             row.show(&self.line, &mut self.due);
         }
     }
@@ -240,7 +261,7 @@ impl Console {
     }
 
     fn end_row(&mut self, note: &str) {
-        if self.row.is_some() {
+        if let FarEnd::Person(_) = self.far_end {
             self.items.push_back(Item::Row(self.line.done(note)));
         }
     }
@@ -249,6 +270,11 @@ impl Console {
         self.end_row("");
         let overflowed = self.line.overflowed();
         let text = self.line.take();
+        if let (FarEnd::Serial, true) = (&self.far_end, text.is_empty()) {
+            self.far_end = FarEnd::Person(Row::new());
+            self.due.extend(PASTE_ON);
+            self.items.push_back(Item::Notice(WELCOME));
+        }
         if overflowed {
             self.flush();
             self.hand_out_if_code(text);
@@ -261,7 +287,7 @@ impl Console {
     }
 
     fn take_line(&mut self, text: Zeroizing<String>) {
-        if text.trim().is_empty() {
+        if text.trim().is_empty() || is_said_by_another(&text) {
             return;
         }
         let gathers = !matches!(self.gathering, Gathering::Nothing);

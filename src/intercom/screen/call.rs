@@ -6,7 +6,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
 use super::framebuffer::Framebuffer;
-use super::parts::{self, Key};
+use super::parts;
 use super::text::{line, prose, width};
 use super::{InCall, clock};
 
@@ -38,7 +38,6 @@ pub fn draw(call: &InCall, target: &mut Framebuffer) {
     microphone(call, target);
     parts::icon(target, parts::SPEAKER, Point::new(RIGHT_X, 42), On);
     parts::meter(target, call.heard_dbfs, Point::new(METER_X, 43));
-    parts::keys(target, keys(call));
 }
 
 /// How long, whether they hear us, how well we hear them.
@@ -106,7 +105,7 @@ fn right(call: &InCall, target: &mut Framebuffer) {
 /// Its level, or why there is none.
 fn microphone(call: &InCall, target: &mut Framebuffer) {
     parts::icon(target, parts::MICROPHONE, Point::new(RIGHT_X, 31), On);
-    let state = match (call.muted, call.mic_open) {
+    let state = match (call.microphone.muted, call.microphone.open) {
         (true, _) => "muted",
         (false, false) => "closed",
         (false, true) => {
@@ -116,20 +115,4 @@ fn microphone(call: &InCall, target: &mut Framebuffer) {
     };
     let x = METER_X + (47 - width(state, &FONT_5X7)) / 2;
     line(target, state, Point::new(x, 32), &FONT_5X7, On);
-}
-
-/// TALK matters in push to talk only, and not while muted; NEXT says that the words are the same.
-fn keys(call: &InCall) -> [Key; 3] {
-    let talk = match (call.ptt && !call.muted, call.mic_open) {
-        (false, _) => Key::Idle,
-        (true, false) => Key::Hold("TALK"),
-        (true, true) => Key::Live("TALKING"),
-    };
-    // Not while "lost" hides the words: nobody should confirm what they cannot read.
-    let readable = call.words.is_some() && call.silent.is_none();
-    let next = match readable && !call.secure {
-        true => Key::Press("SAME"),
-        false => Key::Idle,
-    };
-    [talk, next, Key::Hold("END")]
 }

@@ -2,71 +2,141 @@
 
 use std::time::Duration;
 
-use super::{InCall, View};
+use super::text::pages;
+use super::{InCall, Microphone, Mode, Notice, NoticeKind, View};
+use crate::intercom::owner::entry::Shown;
+use crate::intercom::owner::menu::Item;
+
+const SEVEN: &str = "umbrella crystal abstract hurdle ivory mountain scissors";
+const OPEN: Microphone = Microphone {
+    open: true,
+    muted: false,
+    ptt: false,
+};
+const CLOSED: Microphone = Microphone {
+    open: false,
+    muted: false,
+    ptt: true,
+};
 
 /// Every state of the screen once or more, by name, in the order of a call.
 pub fn examples() -> Vec<(&'static str, View)> {
-    let seconds = Duration::from_secs;
-    let call = InCall {
-        duration: seconds(12),
-        words: Some(["crystal", "abstract", "hurdle"]),
-        v1: false,
-        secure: false,
-        sent_dbfs: -23,
-        heard_dbfs: -17,
-        mic_open: true,
-        muted: false,
-        ptt: false,
-        hears_us: true,
-        bars: 4,
-        silent: None,
+    let mut all = vec![("start", View::Start)];
+    all.extend(passphrases());
+    all.extend(set_up());
+    all.extend(waiting());
+    all.extend(calls());
+    all.extend(notices());
+    all
+}
+
+fn passphrases() -> Vec<(&'static str, View)> {
+    let entering = |text: &str, whole, halves: [&str; 2]| {
+        View::Entering(Shown {
+            text: text.to_owned().into(),
+            whole,
+            halves: halves.map(str::to_owned),
+        })
     };
+    let eleven = format!("{SEVEN} umbrella crystal abstract hurdle is");
     vec![
-        ("start", View::Start),
         ("no-passphrase", View::NoPassphrase),
         (
             "new-passphrase",
-            View::NewPassphrase(String::from("umbrella crystal abstract hurdle ivory mountain scissors").into()),
+            View::NewPassphrase(SEVEN.to_owned().into()),
         ),
+        ("entering-first-word", entering("", false, ["A-K", "L-Z"])),
+        (
+            "entering",
+            entering("umbrella crystal abs", false, ["EO", "TU"]),
+        ),
+        (
+            "entering-word-or-end",
+            entering("umbrella ", false, ["A-L", "M-Z/USE"]),
+        ),
+        (
+            "entering-whole",
+            entering(&format!("{SEVEN} "), true, ["USE", "MORE"]),
+        ),
+        ("entering-more", entering(&eleven, false, ["L", "OS"])),
+    ]
+}
+
+fn set_up() -> Vec<(&'static str, View)> {
+    let menu = |item| View::Menu {
+        item,
+        mode: Mode::Ptt,
+        volume: 70,
+    };
+    let volume = |volume, microphone| View::Volume { volume, microphone };
+    vec![
         ("ready", View::Ready),
+        ("menu", menu(Item::Mode)),
+        ("menu-end", menu(Item::About)),
+        ("replace", View::Replace),
+        ("volume", volume(70, None)),
+        ("volume-in-call", volume(100, Some(CLOSED))),
+        (
+            "about",
+            View::About {
+                stun: vec!["stun.l.google.com:19302".into()],
+                uptime: Duration::from_secs(3 * 3600 + 7 * 60),
+            },
+        ),
+        (
+            "about-no-server",
+            View::About {
+                stun: Vec::new(),
+                uptime: Duration::from_secs(62),
+            },
+        ),
+    ]
+}
+
+fn waiting() -> Vec<(&'static str, View)> {
+    let seconds = Duration::from_secs;
+    let offer = |waited, v1, again| View::OfferWaiting { waited, v1, again };
+    let answer = |waited, v1| View::AnswerGiven {
+        waited,
+        v1,
+        again: false,
+    };
+    vec![
         ("preparing", View::Preparing),
-        (
-            "offer-waiting",
-            View::OfferWaiting {
-                waited: seconds(754),
-                v1: false,
-            },
-        ),
-        (
-            "offer-waiting-v1",
-            View::OfferWaiting {
-                waited: seconds(9),
-                v1: true,
-            },
-        ),
-        (
-            "answer-given",
-            View::AnswerGiven {
-                waited: seconds(5 * 3600 + 7 * 60),
-                v1: false,
-            },
-        ),
-        (
-            "answer-given-v1",
-            View::AnswerGiven {
-                waited: seconds(40),
-                v1: true,
-            },
-        ),
+        ("offer-waiting", offer(seconds(754), false, false)),
+        ("offer-waiting-again", offer(seconds(754), false, true)),
+        ("offer-waiting-v1", offer(seconds(9), true, false)),
+        ("answer-given", answer(seconds(5 * 3600 + 7 * 60), false)),
+        ("answer-given-v1", answer(seconds(40), true)),
         (
             "connecting",
             View::Connecting {
                 elapsed: Duration::from_millis(3250),
+                again: false,
             },
         ),
+    ]
+}
+
+fn calls() -> Vec<(&'static str, View)> {
+    let seconds = Duration::from_secs;
+    let words = ["crystal", "abstract", "hurdle"];
+    let call = InCall {
+        duration: seconds(12),
+        words: Some(words),
+        v1: false,
+        secure: false,
+        sent_dbfs: -23,
+        heard_dbfs: -17,
+        microphone: OPEN,
+        hears_us: true,
+        bars: 4,
+        silent: None,
+    };
+    let variants = [
         (
             "call-no-words-yet",
-            View::InCall(InCall {
+            InCall {
                 duration: seconds(0),
                 words: None,
                 sent_dbfs: -52,
@@ -74,65 +144,70 @@ pub fn examples() -> Vec<(&'static str, View)> {
                 hears_us: false,
                 bars: 1,
                 ..call.clone()
-            }),
+            },
         ),
-        ("call-compare", View::InCall(call.clone())),
+        ("call-compare", call.clone()),
         (
             "call-secure",
-            View::InCall(InCall {
+            InCall {
                 duration: seconds(204),
                 secure: true,
                 sent_dbfs: -38,
                 heard_dbfs: -9,
                 ..call.clone()
-            }),
+            },
         ),
         (
             "call-ptt-closed",
-            View::InCall(InCall {
+            InCall {
                 duration: seconds(31),
-                ptt: true,
-                mic_open: false,
+                microphone: CLOSED,
                 sent_dbfs: -96,
                 bars: 3,
                 ..call.clone()
-            }),
+            },
         ),
         (
             "call-ptt-talking",
-            View::InCall(InCall {
+            InCall {
                 duration: seconds(3723),
                 secure: true,
-                ptt: true,
+                microphone: Microphone {
+                    open: true,
+                    ..CLOSED
+                },
                 heard_dbfs: -96,
                 ..call.clone()
-            }),
+            },
         ),
         (
             "call-muted",
-            View::InCall(InCall {
+            InCall {
                 duration: seconds(95),
                 secure: true,
-                muted: true,
-                mic_open: false,
+                microphone: Microphone {
+                    open: false,
+                    muted: true,
+                    ..OPEN
+                },
                 sent_dbfs: -96,
                 hears_us: false,
                 bars: 2,
                 ..call.clone()
-            }),
+            },
         ),
         (
             "call-v1",
-            View::InCall(InCall {
+            InCall {
                 duration: seconds(61),
                 words: None,
                 v1: true,
                 ..call.clone()
-            }),
+            },
         ),
         (
             "call-lost",
-            View::InCall(InCall {
+            InCall {
                 duration: seconds(1288),
                 secure: true,
                 heard_dbfs: -96,
@@ -140,25 +215,54 @@ pub fn examples() -> Vec<(&'static str, View)> {
                 bars: 0,
                 silent: Some(seconds(23)),
                 ..call
-            }),
-        ),
-        (
-            "ended",
-            View::Ended {
-                reason: "they hung up".into(),
             },
         ),
+    ];
+    let mut views: Vec<(&str, View)> = variants.map(|(n, c)| (n, View::InCall(c))).into();
+    let compare = View::Compare {
+        words,
+        microphone: CLOSED,
+    };
+    views.insert(2, ("compare", compare));
+    views
+}
+
+fn notices() -> Vec<(&'static str, View)> {
+    let notice = |kind, text: &str, page: usize, microphone| {
+        let pages = pages(text);
+        View::Notice(Notice {
+            kind,
+            text: pages[page].clone(),
+            page,
+            pages: pages.len(),
+            microphone,
+        })
+    };
+    let differ = "the words differ: somebody may be between you; agree on a new passphrase, in person if you can";
+    let answer = "This is an answer, but no offer of yours is waiting for one. Press TALK, or type call, to make an offer.";
+    let offer = "This is their offer, and your own offer is waiting. Hold BACK, or type hang, to forget yours; then enter theirs again.";
+    let cannot = "the key could not be made: this machine has no memory for it; try again, and if it does not help, switch the intercom off and on again";
+    let mistake = "sotto.toml:2: unknown key `volum`, expected one of `passphrase`, `volume`, `mode`, `stun`, `sound`";
+    let stuck = "the TALK button is stuck down and ignored until it is released";
+    vec![
+        ("ended", notice(NoticeKind::Ended, "they hung up", 0, None)),
         (
             "ended-words-differ",
-            View::Ended {
-                reason: "the words differ: somebody may be between you; agree on a new passphrase, in person if you can".into(),
-            },
+            notice(NoticeKind::Ended, differ, 0, None),
         ),
+        ("error", notice(NoticeKind::Error, answer, 0, None)),
+        ("error-long", notice(NoticeKind::Error, offer, 0, None)),
+        ("error-page-2", notice(NoticeKind::Error, cannot, 1, None)),
+        ("note", notice(NoticeKind::Note, stuck, 0, None)),
         (
-            "error",
-            View::Error {
-                text: "This is an answer, but no offer of yours is waiting for one. Type call to make an offer.".into(),
-            },
+            "note-in-call",
+            notice(
+                NoticeKind::Note,
+                "the microphone is gone; it is looked for",
+                0,
+                Some(CLOSED),
+            ),
         ),
+        ("settings", notice(NoticeKind::Settings, mistake, 0, None)),
     ]
 }

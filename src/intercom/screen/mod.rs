@@ -6,31 +6,66 @@
 mod call;
 mod examples;
 pub mod framebuffer;
+mod keys;
 mod parts;
+mod setup;
 mod text;
 
 use std::time::Duration;
 
-use embedded_graphics::mono_font::iso_8859_1::{FONT_5X7, FONT_6X10, FONT_10X20};
+use embedded_graphics::mono_font::iso_8859_1::FONT_5X7;
 use embedded_graphics::pixelcolor::BinaryColor::On;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
+use zeroize::Zeroizing;
 
+use super::console::Mode;
+use super::owner::entry::Shown;
+use super::owner::menu::Item;
 pub use examples::examples;
 pub use framebuffer::Framebuffer;
-use parts::{BODY, Key};
+pub use keys::{Key, keys};
+use parts::BODY;
+pub use text::pages;
 
 /// What the screen shows, derived from the state of the intercom and nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub enum View {
-    /// Before the first input.
+    /// Just switched on.
     Start,
     /// No passphrase yet: says how to set one.
     NoPassphrase,
-    /// A passphrase was just made; shown until the owner goes on (NEXT or BACK).
-    NewPassphrase(zeroize::Zeroizing<String>),
+    /// A passphrase was just made; shown until the owner goes on (NEXT).
+    NewPassphrase(Zeroizing<String>),
+    /// A passphrase is being entered with the buttons.
+    Entering(Shown),
     /// Idle, with a passphrase.
     Ready,
+    /// What can be set by the buttons.
+    Menu {
+        /// The chosen line.
+        item: Item,
+        /// Its value on its line.
+        mode: Mode,
+        /// Its value on its line, 0 to 100.
+        volume: u8,
+    },
+    /// Another passphrase in place of the one in use?
+    Replace,
+    /// Of the speaker.
+    Volume {
+        /// 0 to 100.
+        volume: u8,
+        /// In a call.
+        microphone: Option<Microphone>,
+    },
+    /// Name and version.
+    About {
+        /// STUN servers that are asked.
+        stun: Vec<String>,
+        /// Since it was switched on.
+        uptime: Duration,
+    },
     /// A key is being derived, or addresses gathered.
     Preparing,
     /// Our offer waits for its answer.
@@ -39,6 +74,8 @@ pub enum View {
         waited: Duration,
         /// The weak, original format.
         v1: bool,
+        /// A key that cannot be held was pressed once.
+        again: bool,
     },
     /// Our answer was given; the peer has to come to us.
     AnswerGiven {
@@ -46,24 +83,27 @@ pub enum View {
         waited: Duration,
         /// The weak, original format.
         v1: bool,
+        /// A key that cannot be held was pressed once.
+        again: bool,
     },
     /// The path is being checked.
     Connecting {
         /// Since it began.
         elapsed: Duration,
+        /// A key that cannot be held was pressed once.
+        again: bool,
     },
     /// Voice flows.
     InCall(InCall),
-    /// The call is over.
-    Ended {
-        /// In the owner's words, as in `* ended REASON`.
-        reason: String,
+    /// Are the words the same at the other end?
+    Compare {
+        /// Ours.
+        words: [&'static str; 3],
+        /// Talking goes on.
+        microphone: Microphone,
     },
-    /// Something was wrong; what to do.
-    Error {
-        /// As in `! …`: what happened and what to do.
-        text: String,
-    },
+    /// A text for the owner, over any of the others.
+    Notice(Notice),
 }
 
 /// The call screen.
@@ -81,12 +121,8 @@ pub struct InCall {
     pub sent_dbfs: i8,
     /// Speaker level as played, dBFS, -96 to 0.
     pub heard_dbfs: i8,
-    /// Voice is being sent.
-    pub mic_open: bool,
-    /// `mute on`.
-    pub muted: bool,
-    /// Push to talk rather than open.
-    pub ptt: bool,
+    /// Ours.
+    pub microphone: Microphone,
     /// The peer's receiver reports say that our packets arrive.
     pub hears_us: bool,
     /// Quality of what we receive, 0 (none) to 4.
@@ -95,56 +131,127 @@ pub struct InCall {
     pub silent: Option<Duration>,
 }
 
+/// The microphone in a call, and with it what TALK does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Microphone {
+    /// Voice is being sent.
+    pub open: bool,
+    /// `mute on`.
+    pub muted: bool,
+    /// Push to talk rather than open.
+    pub ptt: bool,
+}
+
+/// One page of a text for the owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What about.
+    pub kind: NoticeKind,
+    /// This page of it.
+    pub text: String,
+    /// Its number, from 0.
+    pub page: usize,
+    /// How many there are.
+    pub pages: usize,
+    /// In a call, which goes on beneath.
+    pub microphone: Option<Microphone>,
+}
+
+/// What a text is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// The settings file has mistakes.
+    Settings,
+    /// The call is over; in the owner's words, as in `* ended REASON`.
+    Ended,
+    /// Something was wrong; as in `! …`: what happened and what to do.
+    Error,
+    /// A device, an address, a button; as in `* note …`.
+    Note,
+}
+
+impl View {
+    /// One word for the kind of screen.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::NoPassphrase => "NoPassphrase",
+            Self::NewPassphrase(_) => "NewPassphrase",
+            Self::Entering(_) => "Entering",
+            Self::Ready => "Ready",
+            Self::Menu { .. } => "Menu",
+            Self::Replace => "Replace",
+            Self::Volume { .. } => "Volume",
+            Self::About { .. } => "About",
+            Self::Preparing => "Preparing",
+            Self::OfferWaiting { .. } => "OfferWaiting",
+            Self::AnswerGiven { .. } => "AnswerGiven",
+            Self::Connecting { .. } => "Connecting",
+            Self::InCall(_) => "InCall",
+            Self::Compare { .. } => "Compare",
+            Self::Notice(notice) => match notice.kind {
+                NoticeKind::Settings => "Settings",
+                NoticeKind::Ended => "Ended",
+                NoticeKind::Error => "Error",
+                NoticeKind::Note => "Note",
+            },
+        }
+    }
+}
+
 /// Draws what the owner sees now over whatever was there.
 pub fn draw(view: &View, target: &mut Framebuffer) {
     target.wipe();
     match view {
-        View::Start => start(target),
+        View::Start => setup::start(target),
         View::NoPassphrase => {
-            parts::headline(target, "No passphrase", "");
-            text::prose(
-                target,
-                "TALK makes one for you both, or type passphrase WORDS",
-                BODY,
-            );
-            parts::keys(target, [Key::Press("MAKE"), Key::Idle, Key::Idle]);
+            let what = "Make one for you both, or enter theirs";
+            headed(target, "No passphrase", "", what);
         }
-        View::NewPassphrase(words) => new_passphrase(words, target),
-        View::Ready => {
-            parts::headline(target, "Ready", "");
-            text::prose(target, "Press TALK to call or enter their code", BODY);
-            parts::keys(target, [Key::Press("CALL"), Key::Idle, Key::Idle]);
+        View::NewPassphrase(words) => setup::new_passphrase(words, target),
+        View::Entering(entry) => setup::entering(entry, target),
+        View::Ready => headed(
+            target,
+            "Ready",
+            "",
+            "Press TALK to call or enter their code",
+        ),
+        View::Menu { item, mode, volume } => setup::menu(*item, *mode, *volume, target),
+        View::Replace => {
+            let what = "A new one takes the place of the one in use";
+            headed(target, "New passphrase?", "", what);
         }
-        View::Preparing => {
-            parts::headline(target, "One moment", "");
-            text::prose(target, "making the code", BODY);
-            parts::keys(target, [Key::Idle, Key::Idle, Key::Press("CANCEL")]);
+        View::Volume { volume, .. } => setup::volume(*volume, target),
+        View::About { stun, uptime } => setup::about(stun, *uptime, target),
+        View::Preparing => headed(target, "One moment", "", "making the code"),
+        View::OfferWaiting { waited, v1, .. } => {
+            let what = "Give them the code, then enter their answer";
+            headed(target, "Offer made", &long_clock(*waited), what);
+            weak(target, *v1);
         }
-        View::OfferWaiting { waited, v1 } => {
-            parts::headline(target, "Offer made", &long_clock(*waited));
-            carry(target, "Give them the code, then enter their answer", *v1);
+        View::AnswerGiven { waited, v1, .. } => {
+            let what = "Give them the answer; the call starts when they enter it";
+            headed(target, "Answer made", &long_clock(*waited), what);
+            weak(target, *v1);
         }
-        View::AnswerGiven { waited, v1 } => {
-            parts::headline(target, "Answer made", &long_clock(*waited));
-            carry(
-                target,
-                "Give them the answer; the call starts when they enter it",
-                *v1,
-            );
-        }
-        View::Connecting { elapsed } => connecting(*elapsed, target),
+        View::Connecting { elapsed, .. } => connecting(*elapsed, target),
         View::InCall(in_call) => call::draw(in_call, target),
-        View::Ended { reason } => {
-            parts::headline(target, "Ended", "");
-            text::prose(target, reason, BODY);
-            parts::keys(target, [Key::Idle, Key::Press("OK"), Key::Idle]);
-        }
-        View::Error { text } => {
-            parts::alert(target, "Not done");
-            text::prose(target, text, BODY);
-            parts::keys(target, [Key::Idle, Key::Press("OK"), Key::Idle]);
+        View::Compare { words, .. } => setup::compare(words, target),
+        View::Notice(notice) => {
+            let page = match notice.pages {
+                0 | 1 => String::new(),
+                pages => format!("{}/{pages}", notice.page + 1),
+            };
+            match notice.kind {
+                NoticeKind::Settings => parts::alert(target, "sotto.toml", &page),
+                NoticeKind::Error => parts::alert(target, "Not done", &page),
+                NoticeKind::Ended => parts::headline(target, "Ended", &page),
+                NoticeKind::Note => parts::headline(target, "Note", &page),
+            }
+            text::prose(target, &notice.text, BODY);
         }
     }
+    keys::draw(&keys(view), target);
 }
 
 /// [`draw`] on a fresh picture.
@@ -154,47 +261,16 @@ pub fn drawn(view: &View) -> Framebuffer {
     picture
 }
 
-/// Whether the text of an error, or of an ended call, is shown whole.
-pub fn is_shown_whole(text: &str) -> bool {
-    text::fits(text, BODY.size)
-}
-
-/// A voice that fades, and the name.
-fn start(target: &mut Framebuffer) {
-    const WAVE: [i32; 13] = [28, 16, 23, 30, 20, 11, 16, 22, 13, 7, 9, 4, 2];
-    for (height, i) in WAVE.into_iter().zip(0..) {
-        let x = 25 + 6 * i;
-        parts::fill(target, x, 20 - height / 2, 3, height, On);
-    }
-    for (letter, i) in ["s", "o", "t", "t", "o"].into_iter().zip(0..) {
-        text::line(target, letter, Point::new(25 + 17 * i, 40), &FONT_10X20, On);
-    }
-}
-
-/// The words in two columns, numbered, for their order matters.
-fn new_passphrase(passphrase: &str, target: &mut Framebuffer) {
-    parts::headline(target, "Write it down", "");
-    let passphrase = text::fold(passphrase);
-    let words: Vec<&str> = passphrase.split(' ').collect();
-    match words.len() <= 8 && words.iter().all(|w| w.chars().count() <= 8) {
-        true => {
-            for (i, word) in words.iter().enumerate() {
-                let at = Point::new(67 * (i as i32 / 4), 15 + 9 * (i as i32 % 4));
-                text::line(target, &format!("{} {word}", i + 1), at, &FONT_6X10, On);
-            }
-        }
-        false => text::prose(target, &passphrase, BODY),
-    }
-    parts::keys(target, [Key::Idle, Key::Press("OK"), Key::Idle]);
-}
-
-/// A code is on its way by hand.
-fn carry(target: &mut Framebuffer, what_to_do: &str, v1: bool) {
+fn headed(target: &mut Framebuffer, headline: &str, right: &str, what_to_do: &str) {
+    parts::headline(target, headline, right);
     text::prose(target, what_to_do, BODY);
-    parts::keys(target, [Key::Idle, Key::Idle, Key::Press("FORGET")]);
+}
+
+/// A code in the original format.
+fn weak(target: &mut Framebuffer, v1: bool) {
     if v1 {
         parts::icon(target, parts::WARNING, Point::new(0, 54), On);
-        text::line(target, "weak v1 code", Point::new(15, 57), &FONT_5X7, On);
+        text::line(target, "weak v1", Point::new(15, 57), &FONT_5X7, On);
     }
 }
 
@@ -223,7 +299,6 @@ fn connecting(elapsed: Duration, target: &mut Framebuffer) {
         "looking for a way",
         Rectangle::new(Point::new(0, 38), Size::new(128, 14)),
     );
-    parts::keys(target, [Key::Idle, Key::Idle, Key::Press("STOP")]);
 }
 
 /// `m:ss`, or `h:mm:ss` from an hour on.

@@ -1,9 +1,9 @@
-//! What screens are made of: headline, keys above the buttons, level meters, quality bars, icons.
+//! What screens are made of: headline, level meters, quality bars, icons.
 //!
 //! An OLED wears where it is lit, and this one is never off. So what stands still is thin lines on dark, and a filled
 //! shape means one thing only: this is live, or needs you now.
 
-use embedded_graphics::mono_font::iso_8859_1::{FONT_4X6, FONT_5X7, FONT_7X13_BOLD};
+use embedded_graphics::mono_font::iso_8859_1::{FONT_5X7, FONT_7X13_BOLD};
 use embedded_graphics::pixelcolor::BinaryColor::{self, Off, On};
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
@@ -16,78 +16,10 @@ pub const BODY: Rectangle = Rectangle::new(Point::new(0, 15), Size::new(WIDTH as
 
 /// Right end of what stands at the right.
 const RIGHT: i32 = WIDTH as i32;
-/// Three keys of this width, above the three buttons.
-const KEY_WIDTH: i32 = 42;
-const KEY_TOP: i32 = 53;
-const KEY_HEIGHT: i32 = 11;
-const HOLD: &str = "hold";
 /// Segments of a level meter, 3 pixels apart.
 const SEGMENTS: i32 = 16;
 /// Below this a meter is dark, dBFS.
 const FLOOR: i32 = -60;
-
-/// What a button does now.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Key {
-    /// Nothing.
-    Idle,
-    /// This, when pressed.
-    Press(&'static str),
-    /// This, when held.
-    Hold(&'static str),
-    /// This, right now.
-    Live(&'static str),
-}
-
-/// What TALK, NEXT and BACK do now, drawn above them.
-pub fn keys(target: &mut Framebuffer, keys: [Key; 3]) {
-    for (i, key) in keys.into_iter().enumerate() {
-        let left = i as i32 * (KEY_WIDTH + 1);
-        match key {
-            Key::Idle => {}
-            Key::Press(label) => {
-                outline(target, left);
-                label_in(target, left, label, On);
-            }
-            Key::Hold(label) => {
-                outline(target, left);
-                let whole = width(HOLD, &FONT_4X6) + 2 + width(label, &FONT_5X7);
-                let x = left + (KEY_WIDTH - whole + 2) / 2;
-                line(target, HOLD, Point::new(x, KEY_TOP + 4), &FONT_4X6, On);
-                let x = x + width(HOLD, &FONT_4X6) + 2;
-                line(target, label, Point::new(x, KEY_TOP + 3), &FONT_5X7, On);
-            }
-            Key::Live(label) => {
-                outline(target, left);
-                fill(
-                    target,
-                    left + 1,
-                    KEY_TOP + 1,
-                    KEY_WIDTH - 2,
-                    KEY_HEIGHT - 1,
-                    On,
-                );
-                label_in(target, left, label, Off);
-            }
-        }
-    }
-}
-
-fn label_in(target: &mut Framebuffer, left: i32, label: &str, color: BinaryColor) {
-    let x = left + (KEY_WIDTH - width(label, &FONT_5X7) + 1) / 2;
-    line(target, label, Point::new(x, KEY_TOP + 3), &FONT_5X7, color);
-}
-
-/// A key seen from the front: open where the button is.
-fn outline(target: &mut Framebuffer, left: i32) {
-    fill(target, left + 2, KEY_TOP, KEY_WIDTH - 4, 1, On);
-    for x in [left, left + KEY_WIDTH - 1] {
-        fill(target, x, KEY_TOP + 2, 1, KEY_HEIGHT - 2, On);
-    }
-    for x in [left + 1, left + KEY_WIDTH - 2] {
-        fill(target, x, KEY_TOP + 1, 1, 1, On);
-    }
-}
 
 /// The headline over its rule, and something short at the right.
 pub fn headline(target: &mut Framebuffer, text: &str, right: &str) {
@@ -97,11 +29,13 @@ pub fn headline(target: &mut Framebuffer, text: &str, right: &str) {
     rule(target);
 }
 
-/// The headline of what needs the owner now: filled.
-pub fn alert(target: &mut Framebuffer, text: &str) {
+/// The headline of what needs the owner now, filled, and something short at the right.
+pub fn alert(target: &mut Framebuffer, text: &str, right: &str) {
     fill(target, 0, 0, RIGHT, 13, On);
     icon(target, WARNING, Point::new(3, 2), Off);
     line(target, text, Point::new(18, 0), &FONT_7X13_BOLD, Off);
+    let x = RIGHT - 3 - width(right, &FONT_5X7);
+    line(target, right, Point::new(x, 4), &FONT_5X7, Off);
 }
 
 /// The line under a headline.
@@ -184,6 +118,9 @@ pub const PADLOCK: &[&str] = &[
     ".#######.",
 ];
 
+/// Points at the chosen line, 4x7.
+pub const CHOSEN: &[&str] = &["#...", "##..", "###.", "####", "###.", "##..", "#..."];
+
 /// A warning triangle, 11x10.
 pub const WARNING: &[&str] = &[
     ".....#.....",
@@ -238,21 +175,5 @@ mod tests {
         for (dbfs, lit) in table {
             assert_eq!(segments(dbfs), lit, "{dbfs} dBFS");
         }
-    }
-
-    #[test]
-    fn every_key_stays_in_its_third() {
-        for label in [
-            "CALL", "MAKE", "OK", "SAME", "TALKING", "CANCEL", "FORGET", "STOP",
-        ] {
-            assert!(width(label, &FONT_5X7) <= KEY_WIDTH - 4, "{label}");
-        }
-        for label in ["TALK", "END"] {
-            assert!(
-                width(HOLD, &FONT_4X6) + 2 + width(label, &FONT_5X7) <= KEY_WIDTH - 4,
-                "{label}"
-            );
-        }
-        assert_eq!(2 * (KEY_WIDTH + 1) + KEY_WIDTH, RIGHT);
     }
 }

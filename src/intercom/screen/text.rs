@@ -14,6 +14,7 @@ use embedded_graphics::text::{Baseline, Text};
 use unicode_normalization::UnicodeNormalization;
 
 use super::framebuffer::Framebuffer;
+use super::parts::BODY;
 
 /// Fonts for prose, the most readable first.
 const LADDER: [&MonoFont<'static>; 6] = [
@@ -37,12 +38,26 @@ pub fn width(text: &str, font: &MonoFont<'_>) -> i32 {
     text.chars().count() as i32 * font.character_size.width as i32
 }
 
-/// Whether all of a text is shown in `size`, if need be in the smallest font.
-pub fn fits(text: &str, size: Size) -> bool {
+/// A text in pages that [`prose`] shows whole in the body of a screen and in a font that can be read from a chair: one
+/// if it holds all, else several that are filled alike. What is beyond the last of nine is cut off, with an ellipsis.
+pub fn pages(text: &str) -> Vec<String> {
+    const MOST: usize = 9;
     let text = fold(text);
-    let columns = size.width / FONT_4X6.character_size.width;
-    let rows = size.height / FONT_4X6.character_size.height;
-    wrap(&text, columns as usize).len() <= rows as usize
+    let (columns, rows) = grid(&FONT_5X7, BODY.size);
+    if wrap(&text, columns).len() <= rows {
+        return vec![text];
+    }
+    let (columns, rows) = grid(&FONT_5X8, BODY.size);
+    let mut lines = wrap(&text, columns);
+    if lines.len() > MOST * rows {
+        lines.truncate(MOST * rows);
+        ellipsis(&mut lines, columns);
+    }
+    let pages = lines.len().div_ceil(rows);
+    lines
+        .chunks(lines.len().div_ceil(pages))
+        .map(|page| page.join(" "))
+        .collect()
 }
 
 /// Draws prose centred in `area`, in the largest font that holds all of it; in the smallest with an ellipsis
@@ -60,35 +75,42 @@ pub fn prose(target: &mut Framebuffer, text: &str, area: Rectangle) {
 
 /// The largest font that holds the whole text in `size` without breaking a word, and its lines.
 fn fit(text: &str, size: Size) -> (&'static MonoFont<'static>, Vec<String>) {
-    let grid = |font: &MonoFont<'_>| {
-        (
-            (size.width / font.character_size.width) as usize,
-            (size.height / font.character_size.height) as usize,
-        )
-    };
     let longest_word = text
         .split(' ')
         .map(|w| w.chars().count())
         .max()
         .unwrap_or(0);
     for font in LADDER {
-        let (columns, rows) = grid(font);
+        let (columns, rows) = grid(font, size);
         let lines = wrap(text, columns);
         if lines.len() <= rows && longest_word <= columns {
             return (font, balance(text, columns, lines));
         }
     }
-    let (columns, rows) = grid(&FONT_4X6);
+    let (columns, rows) = grid(&FONT_4X6, size);
     let mut lines = wrap(text, columns);
     if lines.len() > rows {
         lines.truncate(rows);
-        if let Some(last) = lines.last_mut() {
-            *last = last.chars().take(columns.saturating_sub(3)).collect();
-            last.truncate(last.trim_end().len());
-            last.push_str("...");
-        }
+        ellipsis(&mut lines, columns);
     }
     (&FONT_4X6, lines)
+}
+
+/// Columns and rows of a font.
+fn grid(font: &MonoFont<'_>, size: Size) -> (usize, usize) {
+    (
+        (size.width / font.character_size.width) as usize,
+        (size.height / font.character_size.height) as usize,
+    )
+}
+
+/// Says that more came behind the last line.
+fn ellipsis(lines: &mut [String], columns: usize) {
+    if let Some(last) = lines.last_mut() {
+        *last = last.chars().take(columns.saturating_sub(3)).collect();
+        last.truncate(last.trim_end().len());
+        last.push_str("...");
+    }
 }
 
 /// Breaks folded text at spaces into lines of at most `columns`; a longer word is broken where it must be.
@@ -171,8 +193,6 @@ fn is_invisible(c: char) -> bool {
 mod tests {
     use super::*;
 
-    const BODY: Size = Size::new(128, 37);
-
     #[test]
     fn lines_break_at_words_and_long_words_where_they_must() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
@@ -195,9 +215,12 @@ mod tests {
 
     #[test]
     fn a_short_text_gets_the_largest_font_and_a_long_one_the_smallest() {
-        assert_eq!(fit("they hung up", BODY).0.character_size, Size::new(7, 13));
+        assert_eq!(
+            fit("they hung up", BODY.size).0.character_size,
+            Size::new(7, 13)
+        );
         let long = "word ".repeat(36);
-        let (font, lines) = fit(long.trim(), BODY);
+        let (font, lines) = fit(long.trim(), BODY.size);
         assert_eq!((font.character_size, lines.len()), (Size::new(4, 6), 6));
         assert!(lines.iter().all(|l| !l.ends_with("...")));
     }
@@ -205,7 +228,7 @@ mod tests {
     #[test]
     fn what_fits_in_no_font_ends_with_an_ellipsis_on_the_last_line() {
         let long = "word ".repeat(400);
-        let (_, lines) = fit(long.trim(), BODY);
+        let (_, lines) = fit(long.trim(), BODY.size);
         assert_eq!(lines.len(), 6);
         assert_eq!(lines[5], "word word word word word word...");
         assert!(
@@ -213,9 +236,28 @@ mod tests {
                 .iter()
                 .all(|l| l == "word word word word word word")
         );
-        let (_, lines) = fit(&"x".repeat(10_000), BODY);
+        let (_, lines) = fit(&"x".repeat(10_000), BODY.size);
         assert_eq!(lines.len(), 6);
         assert_eq!(lines[5], format!("{}...", "x".repeat(29)));
+    }
+
+    #[test]
+    fn every_page_is_shown_whole_in_a_font_that_can_be_read() {
+        for length in 0..1_000 {
+            let words = ["a", "word", "of", "somebody's", "settings/sotto.toml:"];
+            let text: String = (0..length)
+                .map(|i| format!("{} ", words[i * i % 5]))
+                .collect();
+            let all = pages(&text);
+            for page in &all {
+                let (font, lines) = fit(page, BODY.size);
+                assert!(font.character_size.width >= 5, "{page:?}");
+                assert_eq!(lines.join(" "), *page);
+            }
+            if all.len() < 9 {
+                assert_eq!(all.join(" "), text.trim_end());
+            }
+        }
     }
 
     #[test]
