@@ -219,6 +219,14 @@ fn a_display_is_dark_until_it_has_a_whole_picture() {
 }
 
 #[test]
+fn a_display_that_was_switched_off_is_dark() {
+    let mut world = World::new(Controller::Ssd1306, OledSize::Tall, false, FAST);
+    world.show(&View::Ready);
+    world.display.off();
+    assert!(!world.chip.borrow().is_on());
+}
+
+#[test]
 fn a_dimmed_display_shows_the_same_with_less_light() {
     let mut world = World::new(Controller::Sh1106, OledSize::Tall, false, FAST);
     let (view, picture) = (View::Ready, drawn(&View::Ready));

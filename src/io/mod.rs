@@ -64,6 +64,7 @@ pub fn run(config: Config, consoles: &[ConsolePath], user: Option<&User>) -> io:
     while !shell.quit {
         shell.turn()?;
     }
+    shell.panel.off();
     if let Some(watchdog) = shell.watchdog.take() {
         watchdog.stop();
     }
@@ -350,8 +351,8 @@ impl Shell {
         if let Some(levels) = self.panel.sample(now, self.intercom.in_call()) {
             self.input(now, Input::Buttons(levels));
             self.panel.light(now, self.intercom.led(now));
-            if self.panel.is_touched(now) {
-                // What a press does is seen at once.
+            if self.panel.is_touched(now) && !self.intercom.in_call() {
+                // What a press does is seen at once; in a call the picture moves anyway.
                 self.next_picture = self.next_picture.map(|_| now);
             }
         }

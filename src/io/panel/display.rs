@@ -66,6 +66,15 @@ where
         sent.err().and_then(|problem| self.oled.fail(now, &problem))
     }
 
+    /// Switches it off, if it is there: nobody is left to change the picture.
+    pub fn off(&mut self) {
+        if let Some(oled) = self.oled.device()
+            && let Err(e) = oled.off()
+        {
+            log::debug!("the display stays on: {e}");
+        }
+    }
+
     /// When [`Self::send`] has something to do; at once if that is not after `now`.
     pub fn due(&self, now: Instant) -> Option<Instant> {
         match self.oled.get() {

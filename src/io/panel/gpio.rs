@@ -129,12 +129,10 @@ fn explain_rppal(error: &rppal::gpio::Error) -> String {
     use rppal::gpio::Error;
     match error {
         Error::UnknownModel => "this is no Raspberry Pi".into(),
-        Error::PermissionDenied(path) => {
-            format!("{path} is not permitted; it takes root when sotto starts")
-        }
-        Error::Io(e) => format!(
-            "there is no /dev/gpiomem, and /dev/mem cannot be used ({e}); it takes root and the kernel's iomem=relaxed when sotto starts"
+        Error::PermissionDenied(path) => format!(
+            "{path} is not permitted: sotto has to be started by root, and the kernel with iomem=relaxed if it has no /dev/gpiomem"
         ),
+        Error::Io(e) => format!("no GPIO registers or device: {e}"),
         other => other.to_string(),
     }
 }

@@ -190,6 +190,13 @@ impl Panel {
         }
     }
 
+    /// Switches the display off. The LED goes dark with its pin.
+    pub fn off(&mut self) {
+        if let Some(display) = &mut self.display {
+            display.off();
+        }
+    }
+
     /// When [`Self::send`] has something to do; at once if that is not after `now`.
     pub fn send_due(&self, now: Instant) -> Option<Instant> {
         self.display.as_ref().and_then(|d| d.due(now))

@@ -113,6 +113,16 @@ where
         self.next_piece(picture, glow).is_some()
     }
 
+    /// Switches it off; its memory stays.
+    ///
+    /// # Errors
+    /// What the bus said.
+    pub fn off(&mut self) -> Result<(), String> {
+        self.lit = Lit::Not;
+        let done = Command::DisplayOn(false).send(&mut self.wire);
+        self.wire.explain(done)
+    }
+
     fn next_piece(&self, picture: &Framebuffer, glow: Glow) -> Option<Piece> {
         let pages = self.pages();
         for page in (self.next..self.next + pages).map(|p| p % pages) {
