@@ -14,6 +14,7 @@ pub mod paths;
 pub mod screen;
 pub mod session;
 pub mod status;
+pub mod stick;
 pub mod talk;
 pub mod verify;
 
@@ -32,6 +33,7 @@ use panel::{Button, Gesture, Levels, Panel};
 use passphrase::Passphrase;
 use paths::Transmit;
 use screen::{InCall, View};
+use stick::{Said, Stick};
 
 use crate::voice::frame::{self, Frame, Volume};
 
@@ -104,6 +106,8 @@ pub enum Input<'a> {
     Capture(&'a Frame),
     /// A device came, went or failed: a line for the owner.
     Note(&'a str),
+    /// A stick came, went, was read or written.
+    Stick(stick::Event),
     /// The program is told to stop: says goodbye first.
     Leave,
 }
@@ -123,6 +127,8 @@ pub enum Output {
     Resolve(Vec<String>),
     /// Start or stop the sound card.
     Sound(bool),
+    /// Write the stick.
+    Stick(stick::Order),
     /// Leave.
     Quit,
 }
@@ -153,6 +159,7 @@ pub struct Intercom {
     talk: TalkButton,
     muted: bool,
     notice: Notice,
+    stick: Stick,
     /// The console whose command is being run: problems are its own.
     asking: Option<ConsoleId>,
     /// The console whose text is being read, which may take a key's time.
@@ -194,6 +201,7 @@ impl Intercom {
             talk: TalkButton::Up,
             muted: false,
             notice: Notice::None,
+            stick: Stick::default(),
             asking: None,
             reader: None,
             counters: status::Counters::default(),
@@ -236,6 +244,7 @@ impl Intercom {
                 self.reply(console, "* ready");
             }
             Input::ConsoleBytes { console, data } => {
+                self.stick.somebody_types();
                 if let Some(c) = self.consoles.get_mut(&console) {
                     c.feed(now, data);
                 }
@@ -248,12 +257,16 @@ impl Intercom {
                 self.panel.handle(now, levels);
                 self.run_gestures();
             }
-            Input::Tap(button) => self.tap(button),
+            Input::Tap(button) => {
+                self.stick.somebody_types();
+                self.tap(button);
+            }
             Input::Capture(frame) => {
                 let open = self.mic_open();
                 self.call.handle_capture(now, frame, open);
             }
             Input::Note(text) => self.say(&format!("* note {text}")),
+            Input::Stick(event) => self.stick.handle(event),
             Input::Leave => self.leave(),
         }
         self.collect();
@@ -314,6 +327,9 @@ impl Intercom {
             }
             Notice::Problem(text, _) => return View::Error { text: text.clone() },
             Notice::None => {}
+        }
+        if let Some(view) = self.stick.view() {
+            return View::Stick(view.clone());
         }
         // Waits began at inputs, and the clock may be read before the next one.
         let now = now.max(self.now);
@@ -468,6 +484,7 @@ impl Intercom {
     fn use_passphrase(&mut self, passphrase: Passphrase) {
         self.notice = Notice::None;
         self.call.set_passphrase(passphrase);
+        self.stick.look_again();
     }
 
     fn make_offer(&mut self, dialect: Dialect) {
@@ -528,6 +545,9 @@ impl Intercom {
             self.notice = Notice::None;
             return;
         }
+        if self.stick.press(self.now, button, &mut self.call) {
+            return;
+        }
         match (button, self.call.phase()) {
             (Button::Talk, Phase::Idle) if !self.call.has_passphrase() => {
                 self.make_passphrase();
@@ -560,13 +580,35 @@ impl Intercom {
 
     // ---- effects ----
 
-    /// Turns what the call wants into outputs.
+    /// Turns what the call and the stick want into outputs.
     fn collect(&mut self) {
+        loop {
+            self.take_effects();
+            let moved = self.stick.advance(self.now, &mut self.call);
+            while let Some(said) = self.stick.poll() {
+                match said {
+                    Said::Note(line) => {
+                        if !matches!(self.notice, Notice::NewPassphrase(_)) {
+                            self.notice = Notice::None;
+                        }
+                        self.say(&format!("* note {line}"));
+                    }
+                    Said::Order(order) => self.out.push_back(Output::Stick(order)),
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn take_effects(&mut self) {
         while let Some(effect) = self.call.poll_effect() {
             match effect {
                 Effect::Event(line) => {
                     if let Some(reason) = line.strip_prefix("ended ") {
                         self.talk = TalkButton::Up;
+                        self.stick.ended();
                         self.notice = Notice::Ended(reason.to_owned(), self.now + NOTICE);
                     } else if ["offer ", "answer ", "connecting"]
                         .iter()
@@ -574,8 +616,12 @@ impl Intercom {
                     {
                         self.notice = Notice::None;
                     }
+                    if line.starts_with("connected ") {
+                        self.stick.connected();
+                    }
                     self.say(&format!("* {line}"));
                 }
+                Effect::Problem(line) if self.stick.takes_problem(&self.call, &line) => {}
                 Effect::Problem(line) => {
                     let said = format!("! {line}");
                     match self

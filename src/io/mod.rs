@@ -5,6 +5,7 @@ pub mod consoles;
 pub mod pcm;
 pub mod picture;
 pub mod sound;
+pub mod stick;
 pub mod terminal;
 mod this_thread;
 pub mod tty;
@@ -199,6 +200,7 @@ impl Shell {
                 Output::Network(false) => self.udp.close(),
                 Output::Resolve(names) => self.worker.resolve(names),
                 Output::Sound(on) => self.sound.run(now, on, &self.worker, self.poll.registry()),
+                Output::Stick(_) => {}
                 Output::Quit => self.quit = true,
             }
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{InCall, View};
+use super::{InCall, StickView, View};
+use crate::intercom::code::Kind;
 
 /// Every state of the screen once or more, by name, in the order of a call.
 pub fn examples() -> Vec<(&'static str, View)> {
@@ -141,6 +142,17 @@ pub fn examples() -> Vec<(&'static str, View)> {
                 silent: Some(seconds(23)),
                 ..call
             }),
+        ),
+        ("stick-reading", View::Stick(StickView::Reading)),
+        ("stick-opening", View::Stick(StickView::Opening)),
+        ("stick-writing", View::Stick(StickView::Writing)),
+        ("stick-offer-written", View::Stick(StickView::Written(Kind::Offer))),
+        ("stick-answer-written", View::Stick(StickView::Written(Kind::Answer))),
+        ("stick-nothing", View::Stick(StickView::Nothing)),
+        ("stick-question", View::Stick(StickView::Question)),
+        (
+            "stick-problem",
+            View::Stick(StickView::Problem("This stick is write-protected. Slide its switch, or take another.".into())),
         ),
         (
             "ended",

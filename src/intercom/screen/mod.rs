@@ -7,6 +7,7 @@ mod call;
 mod examples;
 pub mod framebuffer;
 mod parts;
+mod stick;
 mod text;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use embedded_graphics::primitives::Rectangle;
 pub use examples::examples;
 pub use framebuffer::Framebuffer;
 use parts::{BODY, Key};
+pub use stick::StickView;
 
 /// What the screen shows, derived from the state of the intercom and nothing else.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +56,8 @@ pub enum View {
     },
     /// Voice flows.
     InCall(InCall),
+    /// What is done with the stick.
+    Stick(StickView),
     /// The call is over.
     Ended {
         /// In the owner's words, as in `* ended REASON`.
@@ -134,6 +138,7 @@ pub fn draw(view: &View, target: &mut Framebuffer) {
         }
         View::Connecting { elapsed } => connecting(*elapsed, target),
         View::InCall(in_call) => call::draw(in_call, target),
+        View::Stick(stick) => stick::draw(stick, target),
         View::Ended { reason } => {
             parts::headline(target, "Ended", "");
             text::prose(target, reason, BODY);
