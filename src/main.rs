@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use sotto::config::{Board, Config, Settings};
+use sotto::config::{Board, Config, Settings, Stick};
 use sotto::intercom::screen;
 use sotto::io::{self, ConsolePath, picture};
 
@@ -36,6 +36,9 @@ enum Command {
         /// A console on standard input and output (`stdio`; turns the terminal's screen off), or on a tty.
         #[arg(long, value_name = "stdio|PATH")]
         console: Vec<ConsolePath>,
+        /// A stick that carries codes: an image file, plugged in while it exists, or `usb`, whatever disk is plugged in.
+        #[arg(long, value_name = "FILE|usb|none")]
+        stick: Option<Stick>,
         /// What to tell on standard error: `off`, `error`, `warn`, `info`, `debug` (addresses, too).
         #[arg(long, value_name = "LEVEL", default_value = "off")]
         log: log::LevelFilter,
@@ -61,14 +64,17 @@ fn main() -> ExitCode {
             settings,
             set,
             console,
+            stick,
             log,
         } => {
             // Ours only: what libraries tell may hold keys.
             env_logger::Builder::new()
                 .filter_module("sotto", log)
                 .init();
-            configure(board.as_deref(), settings.as_deref(), &set)
-                .and_then(|config| Ok(io::run(config, &console)?))
+            configure(board.as_deref(), settings.as_deref(), &set).and_then(|mut config| {
+                config.stick = stick.unwrap_or(config.stick);
+                Ok(io::run(config, &console)?)
+            })
         }
         Command::CheckBoard { file } => Board::read(&file)
             .map(|board| println!("{}: a good board file for `{}`", file.display(), board.name))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ConfigError, SoundKeys, parse, read};
+use super::{ConfigError, SoundKeys, Stick, parse, read};
 
 /// What the box is made of.
 #[derive(Debug, PartialEq, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Board {
     /// Whether the console command `quit` ends the program.
     #[serde(default)]
     pub quit: bool,
+    /// Where the stick is that carries codes.
+    #[serde(default)]
+    pub stick: Stick,
     /// The sound card, unless the settings name another.
     #[serde(default)]
     pub sound: SoundKeys,

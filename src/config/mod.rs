@@ -6,6 +6,7 @@
 mod board;
 mod settings;
 mod sound;
+mod stick;
 
 use std::path::Path;
 
@@ -14,6 +15,7 @@ use crate::intercom::Setup;
 pub use board::{Board, Buttons, Screen};
 pub use settings::Settings;
 pub use sound::{Device, SoundKeys};
+pub use stick::Stick;
 
 /// A file or a `--set` that cannot be used: one line that says where, what, and what is allowed.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub capture: Device,
     /// The speaker.
     pub playback: Device,
+    /// Where the stick is.
+    pub stick: Stick,
 }
 
 fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, ConfigError> {
@@ -171,6 +175,7 @@ mod tests {
             buttons: Buttons::None,
             screen: Screen::None,
             quit: true,
+            stick: Stick::None,
             sound: SoundKeys {
                 capture: Some(Device::Null),
                 playback: Some(Device::Null),

@@ -110,6 +110,7 @@ impl Settings {
             },
             buttons: board.buttons,
             screen: board.screen,
+            stick: board.stick,
             capture: self
                 .sound
                 .capture

@@ -10,6 +10,7 @@ pub mod terminal;
 mod this_thread;
 pub mod tty;
 pub mod udp;
+pub mod uevent;
 pub mod wav;
 pub mod worker;
 
@@ -27,13 +28,16 @@ use addresses::Addresses;
 pub use consoles::ConsolePath;
 use consoles::Consoles;
 use sound::Sound;
+use stick::Sticks;
 use udp::Udp;
+use uevent::Uevents;
 use worker::{Done, Worker};
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const ADDRESSES: Token = Token(2);
 const SOUND: [Token; 2] = [Token(3), Token(4)];
+const UEVENTS: Token = Token(5);
 const UDP: Token = Token(16);
 const CONSOLES: Token = Token(UDP.0 + udp::MAX_SOCKETS);
 
@@ -68,6 +72,8 @@ struct Shell {
     udp: Udp,
     sound: Sound,
     consoles: Consoles,
+    uevents: Option<Uevents>,
+    sticks: Sticks,
     next_picture: Option<Instant>,
     quit: bool,
 }
@@ -88,6 +94,10 @@ impl Shell {
         let addresses = Addresses::new(registry, ADDRESSES)
             .map_err(|e| log::warn!("changes of address will go unseen: {e}"))
             .ok();
+        // Before the first look for devices, so that none comes in between.
+        let uevents = Uevents::new(registry, UEVENTS)
+            .map_err(|e| log::warn!("devices that come and go will be unseen: {e}"))
+            .ok();
         let random = Box::new(|bytes: &mut [u8]| {
             // Without the system's random source nothing here is safe; there is no going on.
             getrandom::fill(bytes).expect("the operating system has random bytes");
@@ -101,6 +111,8 @@ impl Shell {
             settle: None,
             udp: Udp::new(UDP),
             sound,
+            uevents,
+            sticks: Sticks::new(now, &config.stick),
             next_picture: consoles.has_screen().then_some(now),
             consoles,
             poll,
@@ -118,12 +130,13 @@ impl Shell {
             _ => {}
         }
         let now = Instant::now();
-        let (mut signalled, mut moved) = (false, false);
+        let (mut signalled, mut moved, mut plugged) = (false, false, false);
         for event in &self.events {
             match event.token() {
                 WAKER => {}
                 SIGNALS => signalled = true,
                 ADDRESSES => moved = true,
+                UEVENTS => plugged = true,
                 token => {
                     let registry = self.poll.registry();
                     if !self.sound.ready(now, token, &self.worker, registry)
@@ -156,9 +169,11 @@ impl Shell {
             self.settle = None;
             self.rebind(now);
         }
-        // 7. People: consoles, keys, signals.
+        // 7. Devices that come and go.
+        self.devices(now, plugged);
+        // 8. People: consoles, keys, signals.
         self.people(now, signalled);
-        // 8. The screen, last: it can wait.
+        // 9. The screen, last: it can wait.
         self.picture(now);
         Ok(())
     }
@@ -173,6 +188,7 @@ impl Shell {
             self.consoles.poll_timeout(),
             self.next_picture,
             self.settle,
+            self.sticks.poll_timeout(),
         ];
         next.into_iter()
             .flatten()
@@ -200,7 +216,7 @@ impl Shell {
                 Output::Network(false) => self.udp.close(),
                 Output::Resolve(names) => self.worker.resolve(names),
                 Output::Sound(on) => self.sound.run(now, on, &self.worker, self.poll.registry()),
-                Output::Stick(_) => {}
+                Output::Stick(order) => self.sticks.order(now, order),
                 Output::Quit => self.quit = true,
             }
         }
@@ -241,6 +257,7 @@ impl Shell {
             match done {
                 Done::Key { ticket, master } => self.input(now, Input::Key { ticket, master }),
                 Done::KeyFailed { ticket } => self.input(now, Input::KeyFailed { ticket }),
+                Done::Stick(finished) => self.sticks.finished(now, finished),
                 Done::Servers(servers) => self.input(now, Input::StunServers(&servers)),
                 Done::Sound(opened) => {
                     self.sound
@@ -266,6 +283,21 @@ impl Shell {
         let sockets = self.udp.addresses();
         if sockets != before {
             self.input(now, Input::Sockets(&sockets));
+        }
+    }
+
+    fn devices(&mut self, now: Instant, plugged: bool) {
+        if plugged && let Some(uevents) = &mut self.uevents {
+            while let Some(event) = uevents.poll() {
+                self.sticks.handle(now, &event);
+            }
+            if uevents.take_lost() {
+                self.sticks.look(now);
+            }
+        }
+        self.sticks.work(now, &self.worker);
+        while let Some(event) = self.sticks.poll() {
+            self.input(now, Input::Stick(event));
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use sotto::io::stick::device::Medium;
 
 pub const SECTOR: usize = 512;
 const MIB: usize = 1 << 20;
+static ZEROS: [u8; 65_536] = [0; 65_536];
 
 /// A way to make a stick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,14 @@ impl Scratch {
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sotto-stick-{}-{n}.img", std::process::id());
         let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, contents).expect("the temporary folder is writable");
+        let file = std::fs::File::create(&path).expect("the temporary folder is writable");
+        file.set_len(contents.len() as u64).expect("it has room");
+        // Most of a stick is zeros, which need not be written.
+        for (chunk, n) in contents.chunks(65_536).zip(0u64..) {
+            if chunk != &ZEROS[..chunk.len()] {
+                file.write_all_at(chunk, n * 65_536).expect("it has room");
+            }
+        }
         Self(path)
     }
 
@@ -74,10 +83,10 @@ pub fn must(program: &str, arguments: &[&str], file: &Scratch) -> String {
 /// An empty file system of a usual size.
 pub fn empty(kind: Kind) -> Vec<u8> {
     let (size, program, arguments): (usize, &str, &[&str]) = match kind {
-        Kind::Fat12 => (2 * MIB, "mkfs.vfat", &["-F", "12", "-s", "2", "IMAGE"]),
-        Kind::Fat16 => (16 * MIB, "mkfs.vfat", &["-F", "16", "IMAGE"]),
+        Kind::Fat12 => (MIB, "mkfs.vfat", &["-F", "12", "-s", "1", "IMAGE"]),
+        Kind::Fat16 => (4 * MIB, "mkfs.vfat", &["-F", "16", "-s", "1", "IMAGE"]),
         Kind::Fat32 => (40 * MIB, "mkfs.vfat", &["-F", "32", "-s", "1", "IMAGE"]),
-        Kind::ExFat => (16 * MIB, "mkfs.exfat", &["-c", "4096", "IMAGE"]),
+        Kind::ExFat => (4 * MIB, "mkfs.exfat", &["-c", "4096", "IMAGE"]),
     };
     made(size, program, arguments)
 }
@@ -159,7 +168,7 @@ pub struct Ram {
     pub left: Option<usize>,
     /// What is written waits for the next sync, and of what waits when the stick goes, some arrives: a seed says which.
     pub reorder: Option<u64>,
-    waiting: Vec<(usize, Vec<u8>)>,
+    pub waiting: Vec<(usize, Vec<u8>)>,
     /// Sectors written so far.
     pub written: usize,
     /// Bytes read so far.
@@ -267,4 +276,24 @@ impl Medium for Ram {
         self.settle();
         Ok(())
     }
+}
+
+/// Gives a directory entry set of an exFAT image another name of as many letters.
+pub fn rename_exfat(image: &mut [u8], from: &str, to: &str) {
+    let wide = |name: &str| -> Vec<u8> { name.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let sum = |bytes: &[u8], skip: Range<usize>| {
+        let kept = bytes.iter().enumerate().filter(|(i, _)| !skip.contains(i));
+        kept.fold(0u16, |sum, (_, b)| sum.rotate_right(1).wrapping_add(u16::from(*b)))
+    };
+    let (old, new) = (wide(from), wide(to));
+    let name = (64..image.len() - 32)
+        .step_by(32)
+        .find(|at| image[*at] == 0xC1 && image[at + 2..].starts_with(&old) && image[at - 64] == 0x85)
+        .unwrap_or_else(|| panic!("there is no {from}"));
+    image[name + 2..name + 2 + new.len()].copy_from_slice(&new);
+    let set = &mut image[name - 64..name + 32];
+    let hash = sum(&wide(&to.to_uppercase()), 0..0).to_le_bytes();
+    set[36..38].copy_from_slice(&hash);
+    let checksum = sum(set, 2..4).to_le_bytes();
+    set[2..4].copy_from_slice(&checksum);
 }

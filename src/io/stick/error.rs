@@ -26,6 +26,8 @@ pub enum StickError {
     InTheWay(&'static str),
     /// What was written reads differently.
     NotVerified,
+    /// An intercom's own card.
+    System,
 }
 
 impl fmt::Display for StickError {
@@ -61,6 +63,9 @@ impl fmt::Display for StickError {
                     f,
                     "Something else on this stick is called {name}. Rename it with a computer, then plug the stick in again."
                 );
+            }
+            Self::System => {
+                "An intercom starts from this card, so it is left alone. Take a stick for the codes."
             }
             Self::NotVerified => {
                 "This stick does not keep what is written to it. It is worn out or a fake: take another."

@@ -31,6 +31,8 @@ use crate::intercom::stick::{File, Text};
 
 /// The folder that is ours.
 pub const FOLDER: &str = "SOTTO";
+/// What only the card that an intercom starts from has.
+const SYSTEM: &str = "sotto.toml";
 /// What is taken from a stick at most: texts, bytes of one, bytes of all.
 const MAX_TEXTS: usize = 64;
 const MAX_TEXT: u64 = 64 << 10;
@@ -111,7 +113,7 @@ impl<'a> Volume<'a> {
     // ---- reading ----
 
     fn texts(&mut self) -> Result<Vec<Text>, StickError> {
-        let root = self.root.items(&mut self.sectors)?;
+        let root = self.root_items()?;
         let own = root.iter().find(|i| is(i, FOLDER) && i.is_folder);
         let mut found = Vec::new();
         // A damaged folder of ours hides nothing that stands beside it.
@@ -140,6 +142,14 @@ impl<'a> Volume<'a> {
             }
         }
         Ok(texts)
+    }
+
+    fn root_items(&mut self) -> Result<Vec<Item>, StickError> {
+        let items = self.root.items(&mut self.sectors)?;
+        match items.iter().any(|i| is(i, SYSTEM)) {
+            true => Err(StickError::System),
+            false => Ok(items),
+        }
     }
 
     fn folder(&mut self, item: &Item) -> Result<Folder, StickError> {
@@ -188,7 +198,7 @@ impl<'a> Volume<'a> {
     // ---- writing ----
 
     fn write(&mut self, files: &[File]) -> Result<bool, StickError> {
-        let root = self.root.items(&mut self.sectors)?;
+        let root = self.root_items()?;
         let own = root.iter().find(|i| is(i, FOLDER));
         let items = match own {
             Some(own) if !own.is_folder => return Err(StickError::InTheWay(FOLDER)),
