@@ -278,8 +278,8 @@ impl Medium for Ram {
     }
 }
 
-/// Gives a directory entry set of an exFAT image another name of as many letters.
-pub fn rename_exfat(image: &mut [u8], from: &str, to: &str) {
+/// Gives a directory entry set of an exFAT image another name of as many letters; false when there is none.
+pub fn rename_exfat(image: &mut [u8], from: &str, to: &str) -> bool {
     let wide = |name: &str| -> Vec<u8> { name.encode_utf16().flat_map(u16::to_le_bytes).collect() };
     let sum = |bytes: &[u8], skip: Range<usize>| {
         let kept = bytes.iter().enumerate().filter(|(i, _)| !skip.contains(i));
@@ -288,12 +288,13 @@ pub fn rename_exfat(image: &mut [u8], from: &str, to: &str) {
     let (old, new) = (wide(from), wide(to));
     let name = (64..image.len() - 32)
         .step_by(32)
-        .find(|at| image[*at] == 0xC1 && image[at + 2..].starts_with(&old) && image[at - 64] == 0x85)
-        .unwrap_or_else(|| panic!("there is no {from}"));
+        .find(|at| image[*at] == 0xC1 && image[at + 2..].starts_with(&old) && image[at - 64] == 0x85);
+    let Some(name) = name else { return false };
     image[name + 2..name + 2 + new.len()].copy_from_slice(&new);
     let set = &mut image[name - 64..name + 32];
     let hash = sum(&wide(&to.to_uppercase()), 0..0).to_le_bytes();
     set[36..38].copy_from_slice(&hash);
     let checksum = sum(set, 2..4).to_le_bytes();
     set[2..4].copy_from_slice(&checksum);
+    true
 }
