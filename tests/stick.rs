@@ -126,13 +126,19 @@ fn others_are_intact(kind: Kind, image: &[u8]) {
         assert!(images::rename_exfat(&mut image, "OTHER", "SOTTO"));
         assert_eq!(
             texts(&image)[0],
-            ("SOTTO/offer.txt".into(), "sotto2o offer number 7\r\n".into())
+            (
+                "SOTTO/offer.txt".into(),
+                "sotto2o offer number 7\r\n".into()
+            )
         );
         return;
     }
     let photo = images::get(image, "Photos of us/a long name.jpg");
     assert!(photo.is_some_and(|p| p == [0xA5; 30_000]));
-    assert_eq!(images::get(image, "letter.txt").as_deref(), Some(&b"Dear you"[..]));
+    assert_eq!(
+        images::get(image, "letter.txt").as_deref(),
+        Some(&b"Dear you"[..])
+    );
 }
 
 /// What a checker may say of a stick that was cut off: clusters are taken that no name leads to, or counted wrongly.
@@ -147,12 +153,17 @@ fn is_only_short_of_clusters(kind: Kind, image: &[u8]) {
         "Leaving filesystem unchanged.",
     ];
     let (said, code) = images::check(kind, image);
-    let complaints = said.split_once("sectors total").map_or("", |(_, rest)| rest);
+    let complaints = said
+        .split_once("sectors total")
+        .map_or("", |(_, rest)| rest);
     let is_harmless = complaints.lines().map(str::trim).all(|line| {
         line.is_empty() || line.contains(" files, ") || HARMLESS.iter().any(|h| line.starts_with(h))
     });
     // exFAT's checker does not mind clusters that no name leads to.
-    assert!(code == 0 || kind != Kind::ExFat && is_harmless, "{kind:?}: {said}");
+    assert!(
+        code == 0 || kind != Kind::ExFat && is_harmless,
+        "{kind:?}: {said}"
+    );
 }
 
 #[test]
@@ -175,17 +186,24 @@ fn a_stick_pulled_out_at_any_moment_keeps_its_other_files_and_ours_old_or_new() 
                 ..Ram::new(&image)
             };
             let error = volume::write(&mut ram, &offer(2)).expect_err("it was pulled out");
-            assert!(error.to_string().contains("pulled out too early"), "{error}");
+            assert!(
+                error.to_string().contains("pulled out too early"),
+                "{error}"
+            );
             let place = format!("{kind:?}, ours {ours}, sector {left} of {last}, {reorder:?}");
             is_only_short_of_clusters(kind, &ram.bytes);
             others_are_intact(kind, &ram.bytes);
             for (name, text) in texts(&ram.bytes) {
-                let is_known = |all: &[(String, String)]| all.contains(&(name.clone(), text.clone()));
+                let is_known =
+                    |all: &[(String, String)]| all.contains(&(name.clone(), text.clone()));
                 assert!(is_known(&old) || is_known(&new), "{place}: {name} {text:?}");
             }
             // The next try works.
             let again = written(&ram.bytes, &offer(3));
-            assert!(texts(&again).contains(&("SOTTO/offer.txt".into(), "sotto2o offer number 3\r\n".into())));
+            assert!(texts(&again).contains(&(
+                "SOTTO/offer.txt".into(),
+                "sotto2o offer number 3\r\n".into()
+            )));
             is_only_short_of_clusters(kind, &again);
             others_are_intact(kind, &again);
             cuts += 1;
@@ -197,11 +215,27 @@ fn a_stick_pulled_out_at_any_moment_keeps_its_other_files_and_ours_old_or_new() 
 #[test]
 fn a_file_system_is_found_in_an_mbr_in_a_gpt_and_without_a_table() {
     for (kind, start, script) in [
-        (Kind::Fat16, 2_048, "label: dos\nstart=2048, size=8192, type=e\n"),
-        (Kind::ExFat, 2_048, "label: dos\nstart=2048, size=8192, type=7\n"),
-        (Kind::Fat16, 4_096, "label: dos\nstart=2048, type=5\nstart=4096, size=8192, type=e\n"),
+        (
+            Kind::Fat16,
+            2_048,
+            "label: dos\nstart=2048, size=8192, type=e\n",
+        ),
+        (
+            Kind::ExFat,
+            2_048,
+            "label: dos\nstart=2048, size=8192, type=7\n",
+        ),
+        (
+            Kind::Fat16,
+            4_096,
+            "label: dos\nstart=2048, type=5\nstart=4096, size=8192, type=e\n",
+        ),
         (Kind::Fat32, 2_048, "label: gpt\nstart=2048, size=81920\n"),
-        (Kind::ExFat, 4_096, "label: gpt\nstart=2048, size=1024\nstart=4096, size=8192\n"),
+        (
+            Kind::ExFat,
+            4_096,
+            "label: gpt\nstart=2048, size=1024\nstart=4096, size=8192\n",
+        ),
     ] {
         let (image, range) = images::partitioned(script, start, &images::empty(kind));
         let mut ram = Ram::new(&image);
@@ -213,7 +247,11 @@ fn a_file_system_is_found_in_an_mbr_in_a_gpt_and_without_a_table() {
         assert!(ram.bytes == image, "{script}");
     }
     // The first GPT was overwritten; its copy at the end is used.
-    let (mut image, _) = images::partitioned("label: gpt\nstart=2048, size=8192\n", 2_048, &images::empty(Kind::Fat16));
+    let (mut image, _) = images::partitioned(
+        "label: gpt\nstart=2048, size=8192\n",
+        2_048,
+        &images::empty(Kind::Fat16),
+    );
     image[SECTOR..34 * SECTOR].fill(0);
     assert_eq!(texts(&image), []);
 }
@@ -238,7 +276,10 @@ fn texts_are_taken_from_our_folder_first_and_the_highest_number_first() {
         ("answer (1).TXT", "\u{feff}2"),
         ("answer.txt", "1"),
     ];
-    assert_eq!(texts(&image), expected.map(|(n, t)| (n.to_owned(), t.to_owned())));
+    assert_eq!(
+        texts(&image),
+        expected.map(|(n, t)| (n.to_owned(), t.to_owned()))
+    );
     // The same folder and the same name, whatever their letters.
     let image = written(&image, &[file("offer.txt", b"ours")]);
     is_clean(Kind::Fat16, &image);
@@ -252,7 +293,9 @@ fn a_thousand_texts_are_read_in_part_and_a_full_folder_grows() {
     images::folder(&mut image, "SOTTO");
     let folder = std::env::temp_dir().join(format!("sotto-many-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let names: Vec<String> = (0..300).map(|n| folder.join(format!("text {n}.txt")).display().to_string()).collect();
+    let names: Vec<String> = (0..300)
+        .map(|n| folder.join(format!("text {n}.txt")).display().to_string())
+        .collect();
     for name in &names {
         std::fs::write(name, [b'x'; 30_000]).unwrap();
     }
@@ -265,7 +308,11 @@ fn a_thousand_texts_are_read_in_part_and_a_full_folder_grows() {
     let mut ram = Ram::new(&scratch.contents());
     let read = volume::read(&mut ram).expect("a readable stick");
     let bytes: usize = read.iter().map(|t| t.text.len()).sum();
-    assert!(read.len() <= 64 && bytes <= 1 << 20, "{} texts, {bytes} bytes", read.len());
+    assert!(
+        read.len() <= 64 && bytes <= 1 << 20,
+        "{} texts, {bytes} bytes",
+        read.len()
+    );
     let image = written(&ram.bytes, &offer(1));
     is_clean(Kind::Fat16, &image);
     assert!(images::get(&image, "SOTTO/call.html").is_some());
@@ -284,7 +331,11 @@ fn what_is_wrong_with_a_stick_is_said_in_a_line_of_its_own() {
     assert!(read(&[]).contains("nothing on this stick"));
     assert!(read(&[0; 1 << 20]).contains("Format it as FAT32 or exFAT"));
     assert!(read(&vec![0xFF; 1 << 20]).contains("nothing on this stick"));
-    for (at, sign, name) in [(3, &b"NTFS    "[..], "NTFS"), (1_080, &[0x53, 0xEF], "ext"), (32_769, b"CD001", "ISO 9660")] {
+    for (at, sign, name) in [
+        (3, &b"NTFS    "[..], "NTFS"),
+        (1_080, &[0x53, 0xEF], "ext"),
+        (32_769, b"CD001", "ISO 9660"),
+    ] {
         let mut image = vec![0; 1 << 20];
         image[at..at + sign.len()].copy_from_slice(sign);
         assert!(read(&image).contains(name));
@@ -296,7 +347,10 @@ fn what_is_wrong_with_a_stick_is_said_in_a_line_of_its_own() {
     for kind in KINDS {
         let image = images::empty(kind);
         let write = |fault| {
-            let mut ram = Ram { fault, ..Ram::new(&image) };
+            let mut ram = Ram {
+                fault,
+                ..Ram::new(&image)
+            };
             let line = line(volume::write(&mut ram, &offer(1)));
             assert!(ram.bytes == image, "{kind:?}: {line}");
             line
@@ -307,7 +361,10 @@ fn what_is_wrong_with_a_stick_is_said_in_a_line_of_its_own() {
         assert!(write(Fault::Forgets).contains("does not keep what is written"));
         let large = [file("offer.txt", &vec![b'x'; image.len()])];
         let mut ram = Ram::new(&image);
-        assert!(line(volume::write(&mut ram, &large)).contains("full"), "{kind:?}");
+        assert!(
+            line(volume::write(&mut ram, &large)).contains("full"),
+            "{kind:?}"
+        );
         let (_, code) = images::check(kind, &ram.bytes);
         assert_eq!(code, 0);
     }
@@ -346,13 +403,18 @@ fn victims() -> &'static [(Vec<u8>, Vec<usize>)] {
             .collect();
         let fat32 = &["-F", "32", "-s", "1", "IMAGE"];
         all.push(written(&images::made(4 << 20, "mkfs.vfat", fat32), &few));
-        for script in ["label: dos\nstart=2048, type=5\nstart=4096, size=2048, type=1\n", "label: gpt\nstart=4096, size=2048\n"] {
+        for script in [
+            "label: dos\nstart=2048, type=5\nstart=4096, size=2048, type=1\n",
+            "label: gpt\nstart=4096, size=2048\n",
+        ] {
             all.push(images::partitioned(script, 4_096, &all[0].clone()).0);
         }
         all.into_iter()
             .map(|image| {
                 let sectors = image.chunks(SECTOR).enumerate();
-                let used = sectors.filter(|(_, s)| s.iter().any(|b| *b != 0)).map(|(n, _)| n);
+                let used = sectors
+                    .filter(|(_, s)| s.iter().any(|b| *b != 0))
+                    .map(|(n, _)| n);
                 let used = used.collect();
                 (image, used)
             })

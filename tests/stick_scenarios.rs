@@ -4,19 +4,21 @@
 
 mod support;
 
+use sotto::intercom::Input;
 use sotto::intercom::code::Kind;
 use sotto::intercom::panel::{Button, Levels};
 use sotto::intercom::screen::{StickView, View};
 use sotto::intercom::stick::{Event, Order, Text};
-use sotto::intercom::Input;
 
 use support::{A, B, PASSPHRASE, World};
 
 const IN: &str = "* note a stick is in and being read";
 const OUT: &str = "* note the stick is out";
 const WRITING: &str = "* note the stick is being written; do not pull it";
-const OFFER_ON: &str = "* note the offer is on the stick, and it is safe to pull; take it to the other end";
-const ANSWER_ON: &str = "* note the answer is on the stick, and it is safe to pull; take it back to the other end";
+const OFFER_ON: &str =
+    "* note the offer is on the stick, and it is safe to pull; take it to the other end";
+const ANSWER_ON: &str =
+    "* note the answer is on the stick, and it is safe to pull; take it back to the other end";
 const NOTHING: &str = "* note nothing for us on this stick; looked in its folder SOTTO and outside of folders for offer.txt, answer.txt and any other .txt";
 const QUESTION: &str = "* note the stick has their offer, and ours was given out already; TALK (or hang) answers theirs, BACK keeps ours";
 const FORGOTTEN: &str = "* note our own offer is forgotten: theirs is answered";
@@ -118,7 +120,10 @@ fn a_stick_carries_a_whole_call_there_and_back() {
     assert_eq!(view(&w, A), View::Stick(StickView::Written(Kind::Offer)));
     said(&mut w, A, &[IN, WRITING, OFFER_ON]);
     let names: Vec<&str> = stick.0.iter().map(|t| &*t.name).collect();
-    assert_eq!(names, ["SOTTO/offer.txt", "SOTTO/call.html", "SOTTO/README.txt"]);
+    assert_eq!(
+        names,
+        ["SOTTO/offer.txt", "SOTTO/call.html", "SOTTO/README.txt"]
+    );
     event(&mut w, A, Event::Removed);
     said(&mut w, A, &[OUT]);
     assert!(matches!(view(&w, A), View::OfferWaiting { .. }));
@@ -242,7 +247,16 @@ fn both_called_and_hang_on_a_console_answers_theirs() {
     w.say(B, "hang");
     w.run_ms(10);
     write(&mut w, B, stick);
-    said(&mut w, B, &["* ended the offer was forgotten", "* answer", WRITING, ANSWER_ON]);
+    said(
+        &mut w,
+        B,
+        &[
+            "* ended the offer was forgotten",
+            "* answer",
+            WRITING,
+            ANSWER_ON,
+        ],
+    );
 }
 
 #[test]
@@ -268,10 +282,16 @@ fn an_answer_that_lies_beside_old_codes_is_found() {
     // The same box's codes, but not of this call: written over our offer's file, and in a browser's second try.
     plug(&mut w, B, &stick);
     let stick = write(&mut w, B, stick);
-    let answer = stick.text("SOTTO/answer.txt").expect("it was written").to_owned();
+    let answer = stick
+        .text("SOTTO/answer.txt")
+        .expect("it was written")
+        .to_owned();
     let stick = stick
         .with("SOTTO/answer.txt", &stale.replace("sotto2a", "sotto2a "))
-        .with("answer (1).txt", &format!("Here it is:\n> {}\n> {}", &answer[..80], &answer[80..]));
+        .with(
+            "answer (1).txt",
+            &format!("Here it is:\n> {}\n> {}", &answer[..80], &answer[80..]),
+        );
     w.lines(A);
     plug(&mut w, A, &stick);
     w.run_ms(1_500);
@@ -310,7 +330,10 @@ fn an_offer_without_a_passphrase_waits_for_it() {
     said(
         &mut w,
         B,
-        &[IN, "* note Set the passphrase first: type passphrase and the words you agreed on, or passphrase alone to make one."],
+        &[
+            IN,
+            "* note Set the passphrase first: type passphrase and the words you agreed on, or passphrase alone to make one.",
+        ],
     );
     w.say(B, &format!("passphrase {PASSPHRASE}"));
     w.run_ms(10);
@@ -322,10 +345,17 @@ fn an_offer_without_a_passphrase_waits_for_it() {
 fn a_code_that_is_cut_short_is_named_with_its_file() {
     let mut w = world();
     let (offer, _) = World::new().offer_and_answer("call");
-    plug(&mut w, B, &Carried::default().with("SOTTO/offer.txt", &offer[..60]));
+    plug(
+        &mut w,
+        B,
+        &Carried::default().with("SOTTO/offer.txt", &offer[..60]),
+    );
     let lines = w.lines(B);
     assert_eq!(lines[0], IN);
-    assert!(lines[1].starts_with("* note SOTTO/offer.txt: This code is cut short"), "{lines:?}");
+    assert!(
+        lines[1].starts_with("* note SOTTO/offer.txt: This code is cut short"),
+        "{lines:?}"
+    );
     assert!(matches!(view(&w, B), View::Stick(StickView::Problem(_))));
 }
 
@@ -336,7 +366,10 @@ fn a_file_name_cannot_say_lines_of_its_own() {
     plug(&mut w, B, &Carried::default().with(name, "sotto2oAAAA"));
     let lines = w.lines(B);
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[1].starts_with("* note x! You are hacked[2J, and this"), "{lines:?}");
+    assert!(
+        lines[1].starts_with("* note x! You are hacked[2J, and this"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -362,7 +395,10 @@ fn what_goes_wrong_with_a_stick_is_on_the_screen_until_it_is_read() {
     event(&mut w, A, Event::Failed("It is broken.".into()));
     event(&mut w, A, Event::Removed);
     said(&mut w, A, &[IN, "* note It is broken.", OUT]);
-    assert_eq!(view(&w, A), View::Stick(StickView::Problem("It is broken.".into())));
+    assert_eq!(
+        view(&w, A),
+        View::Stick(StickView::Problem("It is broken.".into()))
+    );
     press(&mut w, A, Button::Next);
     assert!(matches!(view(&w, A), View::OfferWaiting { .. }));
     // It is pulled out while it is written; the next one gets the offer.
@@ -381,11 +417,21 @@ fn what_goes_wrong_with_a_stick_is_on_the_screen_until_it_is_read() {
     said(
         &mut w,
         A,
-        &[IN, WRITING, "* note The stick has been busy for 20 seconds. Wait, or pull it and try another one.", OFFER_ON],
+        &[
+            IN,
+            WRITING,
+            "* note The stick has been busy for 20 seconds. Wait, or pull it and try another one.",
+            OFFER_ON,
+        ],
     );
     // What comes late of a stick that is out changes nothing.
     event(&mut w, A, Event::Removed);
-    for late in [Event::Written, Event::Read(Vec::new()), Event::Failed("late".into()), Event::Removed] {
+    for late in [
+        Event::Written,
+        Event::Read(Vec::new()),
+        Event::Failed("late".into()),
+        Event::Removed,
+    ] {
         event(&mut w, A, late);
     }
     said(&mut w, A, &[OUT]);

@@ -38,7 +38,9 @@ impl FromStr for Stick {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "" => Err("expected a file, `usb` or `none`"),
-            text => Ok(Self::try_from(text.to_owned()).unwrap_or_else(|_| Self::Image(text.into()))),
+            text => {
+                Ok(Self::try_from(text.to_owned()).unwrap_or_else(|_| Self::Image(text.into())))
+            }
         }
     }
 }

@@ -61,7 +61,9 @@ impl Uevent {
             return None;
         }
         for part in parts {
-            let Some((key, value)) = std::str::from_utf8(part).ok().and_then(|p| p.split_once('='))
+            let Some((key, value)) = std::str::from_utf8(part)
+                .ok()
+                .and_then(|p| p.split_once('='))
             else {
                 continue;
             };
@@ -163,7 +165,12 @@ mod tests {
 
     #[test]
     fn what_is_no_message_of_the_kernel_is_none() {
-        for message in ["", "\0", "libudev\0\u{fe}\0ACTION=add\0DEVPATH=/x\0", "add@/x\0ACTION=add\0"] {
+        for message in [
+            "",
+            "\0",
+            "libudev\0\u{fe}\0ACTION=add\0DEVPATH=/x\0",
+            "add@/x\0ACTION=add\0",
+        ] {
             assert_eq!(Uevent::parse(message.as_bytes()), None, "{message:?}");
         }
     }

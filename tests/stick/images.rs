@@ -283,12 +283,14 @@ pub fn rename_exfat(image: &mut [u8], from: &str, to: &str) -> bool {
     let wide = |name: &str| -> Vec<u8> { name.encode_utf16().flat_map(u16::to_le_bytes).collect() };
     let sum = |bytes: &[u8], skip: Range<usize>| {
         let kept = bytes.iter().enumerate().filter(|(i, _)| !skip.contains(i));
-        kept.fold(0u16, |sum, (_, b)| sum.rotate_right(1).wrapping_add(u16::from(*b)))
+        kept.fold(0u16, |sum, (_, b)| {
+            sum.rotate_right(1).wrapping_add(u16::from(*b))
+        })
     };
     let (old, new) = (wide(from), wide(to));
-    let name = (64..image.len() - 32)
-        .step_by(32)
-        .find(|at| image[*at] == 0xC1 && image[at + 2..].starts_with(&old) && image[at - 64] == 0x85);
+    let name = (64..image.len() - 32).step_by(32).find(|at| {
+        image[*at] == 0xC1 && image[at + 2..].starts_with(&old) && image[at - 64] == 0x85
+    });
     let Some(name) = name else { return false };
     image[name + 2..name + 2 + new.len()].copy_from_slice(&new);
     let set = &mut image[name - 64..name + 32];

@@ -49,7 +49,8 @@ mod tests {
 
     use super::*;
 
-    const USB: &str = "/devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0/host6/target6:0:0/6:0:0:0/block";
+    const USB: &str =
+        "/devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0/host6/target6:0:0/6:0:0:0/block";
 
     #[test]
     fn only_disks_on_usb_or_that_can_be_taken_out_are_sticks() {

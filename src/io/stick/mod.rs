@@ -39,8 +39,7 @@ const RETRY: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(500);
 /// Threads for sticks, those that hang included.
 const MAX_JOBS: usize = 4;
-const HANGING: &str =
-    "Too many sticks hang. Pull them all out, switch this intercom off and on again, and take another.";
+const HANGING: &str = "Too many sticks hang. Pull them all out, switch this intercom off and on again, and take another.";
 
 /// All sticks.
 pub struct Sticks {
@@ -107,7 +106,9 @@ impl Job {
     /// Does it; takes as long as the stick likes.
     pub fn run(self) -> Finished {
         let result = match &self.task {
-            Task::Read => self.open(false).and_then(|mut disk| volume::read(&mut disk)),
+            Task::Read => self
+                .open(false)
+                .and_then(|mut disk| volume::read(&mut disk)),
             Task::Write(files) => self.open(true).and_then(|mut disk| {
                 volume::write(&mut disk, files)?;
                 Ok(Vec::new())
@@ -174,7 +175,10 @@ impl Sticks {
             return;
         };
         let all: Vec<PathBuf> = find::all(sys).iter().map(|name| node(name)).collect();
-        let known = self.others.iter().chain(self.served.iter().map(|s| &s.path));
+        let known = self
+            .others
+            .iter()
+            .chain(self.served.iter().map(|s| &s.path));
         let gone: Vec<PathBuf> = known.filter(|p| !all.contains(p)).cloned().collect();
         for path in gone {
             self.removed(now, &path);
@@ -193,8 +197,8 @@ impl Sticks {
             return;
         }
         let path = node(&event.devname);
-        let is_in = event.action != Action::Remove
-            && find::is_stick(sys, &event.devname, &event.devpath);
+        let is_in =
+            event.action != Action::Remove && find::is_stick(sys, &event.devname, &event.devpath);
         match event.action {
             Action::Add if is_in => self.added(now, path),
             Action::Remove => self.removed(now, &path),
