@@ -190,13 +190,12 @@ impl Stick {
             State::Absent | State::Reading | State::Writing(..) | State::Unusable => return false,
             // Somebody's code is being opened.
             _ if call.is_reading() => return false,
-            State::Settled(_, carried) => {
+            State::Settled(_, carried)
                 if call
                     .to_carry()
-                    .is_none_or(|(_, code)| carried.as_ref() == Some(&code))
-                {
-                    return false;
-                }
+                    .is_none_or(|(_, code)| carried.as_ref() == Some(&code)) =>
+            {
+                return false;
             }
             State::Asking(..) if call.has_offer() => return false,
             _ => {}

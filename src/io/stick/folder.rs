@@ -64,7 +64,7 @@ impl Folder {
             Root::Fixed(at, bytes) => Ok(Self {
                 kind: geometry.kind,
                 sector: geometry.sector,
-                pieces: vec![at..at + bytes.min(MAX_BYTES)],
+                pieces: std::iter::once(at..at + bytes.min(MAX_BYTES)).collect(),
                 last: None,
             }),
             Root::Chain(first) => {

@@ -54,8 +54,8 @@ pub struct Sticks {
 
 enum Source {
     None,
-    /// Uevents and sysfs, which is there.
-    Usb(PathBuf),
+    /// Uevents, and what these folders say: `/sys`, `/dev`.
+    Usb(PathBuf, PathBuf),
     /// A file; which one was there when it was last looked for, and when that is next.
     Image {
         path: PathBuf,
@@ -150,13 +150,17 @@ impl Sticks {
     pub fn new(now: Instant, stick: &config::Stick) -> Self {
         let source = match stick {
             config::Stick::None => Source::None,
-            config::Stick::Usb => Source::Usb("/sys".into()),
+            config::Stick::Usb => Source::Usb("/sys".into(), "/dev".into()),
             config::Stick::Image(path) => Source::Image {
                 path: path.clone(),
                 there: None,
                 next: now,
             },
         };
+        Self::at(now, source)
+    }
+
+    fn at(now: Instant, source: Source) -> Self {
         let mut sticks = Self {
             source,
             others: VecDeque::new(),
@@ -171,10 +175,10 @@ impl Sticks {
 
     /// Looks which sticks are in, when that was not told.
     pub fn look(&mut self, now: Instant) {
-        let Source::Usb(sys) = &self.source else {
+        let Source::Usb(sys, dev) = &self.source else {
             return;
         };
-        let all: Vec<PathBuf> = find::all(sys).iter().map(|name| node(name)).collect();
+        let all: Vec<PathBuf> = find::all(sys).iter().map(|name| dev.join(name)).collect();
         let known = self
             .others
             .iter()
@@ -190,13 +194,13 @@ impl Sticks {
 
     /// The kernel says that a device came or went.
     pub fn handle(&mut self, now: Instant, event: &Uevent) {
-        let Source::Usb(sys) = &self.source else {
+        let Source::Usb(sys, dev) = &self.source else {
             return;
         };
         if event.subsystem != "block" || event.devtype != "disk" {
             return;
         }
-        let path = node(&event.devname);
+        let path = dev.join(&event.devname);
         let is_in =
             event.action != Action::Remove && find::is_stick(sys, &event.devname, &event.devpath);
         match event.action {
@@ -361,7 +365,206 @@ fn may_pass(error: &StickError) -> bool {
     }
 }
 
-/// A disk's node.
-fn node(name: &str) -> PathBuf {
-    Path::new("/dev").join(name)
+#[cfg(test)]
+mod tests {
+    use super::super::worker::Done;
+    use super::*;
+
+    /// The loop's part, with a folder for `/sys` and `/dev`, and time that is set by hand.
+    struct Rig {
+        folder: PathBuf,
+        poll: mio::Poll,
+        worker: Worker,
+        sticks: Sticks,
+        now: Instant,
+    }
+
+    impl Rig {
+        fn new(name: &str, source: impl FnOnce(&Path) -> Source) -> Self {
+            let folder = std::env::temp_dir().join(format!("sotto-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(folder.join("dev")).unwrap();
+            let poll = mio::Poll::new().unwrap();
+            let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
+            let now = Instant::now();
+            Self {
+                sticks: Sticks::at(now, source(&folder)),
+                worker: Worker::new(waker),
+                folder,
+                poll,
+                now,
+            }
+        }
+
+        fn usb(name: &str) -> Self {
+            Self::new(name, |folder| {
+                Source::Usb(folder.join("sys"), folder.join("dev"))
+            })
+        }
+
+        fn uevent(&mut self, action: Action, name: &str) {
+            let event = Uevent {
+                action,
+                subsystem: "block".into(),
+                devpath: format!("/devices/pci0/usb1/block/{name}"),
+                devname: name.into(),
+                devtype: "disk".into(),
+            };
+            self.sticks.handle(self.now, &event);
+        }
+
+        /// Lets time pass, and a job that runs finish.
+        fn run(&mut self, time: Duration) -> Vec<Event> {
+            self.now += time;
+            self.sticks.work(self.now, &self.worker);
+            while let Some(Doing::Job(..)) = self.sticks.served.as_ref().map(|s| &s.doing) {
+                let mut events = mio::Events::with_capacity(4);
+                self.poll
+                    .poll(&mut events, Some(Duration::from_secs(10)))
+                    .unwrap();
+                let Some(Done::Stick(finished)) = self.worker.poll() else {
+                    continue;
+                };
+                self.sticks.finished(self.now, finished);
+            }
+            self.events()
+        }
+
+        fn events(&mut self) -> Vec<Event> {
+            std::iter::from_fn(|| self.sticks.poll()).collect()
+        }
+    }
+
+    impl Drop for Rig {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    const MOMENT: Duration = Duration::from_millis(250);
+
+    #[test]
+    fn a_device_whose_node_comes_late_is_read_and_one_whose_node_never_comes_is_told() {
+        let mut rig = Rig::usb("late");
+        rig.uevent(Action::Add, "sdb");
+        assert_eq!(rig.run(MOMENT), [Event::Arrived]);
+        assert_eq!(rig.run(MOMENT), []);
+        std::fs::write(rig.folder.join("dev/sdb"), [0; 65_536]).unwrap();
+        assert_eq!(
+            rig.run(MOMENT),
+            [Event::Failed(StickError::Unknown.to_string())]
+        );
+        rig.uevent(Action::Remove, "sdb");
+        rig.uevent(Action::Add, "sdc");
+        let mut events = rig.run(MOMENT);
+        for _ in 0..20 {
+            events.extend(rig.run(MOMENT));
+        }
+        let [Event::Removed, Event::Arrived, Event::Failed(_)] = &events[..] else {
+            panic!("{events:?}");
+        };
+        assert_eq!(rig.sticks.poll_timeout(), None);
+    }
+
+    #[test]
+    fn the_stick_that_came_first_is_served_and_the_next_when_it_is_out() {
+        let mut rig = Rig::usb("two");
+        for name in ["sdb", "sdc"] {
+            std::fs::write(rig.folder.join("dev").join(name), [0; 65_536]).unwrap();
+            rig.uevent(Action::Add, name);
+            rig.uevent(Action::Add, name);
+        }
+        let unknown = Event::Failed(StickError::Unknown.to_string());
+        assert_eq!(rig.run(MOMENT), [Event::Arrived, unknown.clone()]);
+        rig.uevent(Action::Remove, "sdb");
+        rig.uevent(Action::Remove, "sdb");
+        assert_eq!(rig.run(MOMENT), [Event::Removed, Event::Arrived, unknown]);
+        rig.uevent(Action::Remove, "sdc");
+        assert_eq!(rig.run(MOMENT), [Event::Removed]);
+    }
+
+    #[test]
+    fn what_is_no_disk_on_usb_is_no_stick() {
+        let mut rig = Rig::usb("none");
+        for (subsystem, devtype, devpath) in [
+            ("block", "partition", "/devices/usb1/block/sdb"),
+            ("tty", "disk", "/devices/usb1/block/sdb"),
+            ("block", "disk", "/devices/ata1/block/sdb"),
+        ] {
+            let event = Uevent {
+                action: Action::Add,
+                subsystem: subsystem.into(),
+                devpath: devpath.into(),
+                devname: "sdb".into(),
+                devtype: devtype.into(),
+            };
+            rig.sticks.handle(rig.now, &event);
+        }
+        rig.uevent(Action::Add, "mmcblk0");
+        assert_eq!(rig.run(MOMENT), []);
+    }
+
+    #[test]
+    fn a_stick_that_hangs_is_told_once_and_many_that_hang_are_given_up() {
+        // Who opens a pipe waits for somebody at its other end.
+        let mut rig = Rig::usb("hang");
+        let path = rig.folder.join("dev/sdb");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        for _ in 0..MAX_JOBS {
+            rig.uevent(Action::Add, "sdb");
+            rig.sticks.work(rig.now, &rig.worker);
+            assert_eq!(rig.events(), [Event::Arrived]);
+            assert_eq!(rig.sticks.poll_timeout(), Some(rig.now + PATIENCE));
+            rig.now += PATIENCE;
+            rig.sticks.work(rig.now, &rig.worker);
+            assert_eq!(rig.events(), [Event::Slow]);
+            assert_eq!(rig.sticks.poll_timeout(), None);
+            rig.uevent(Action::Remove, "sdb");
+            assert_eq!(rig.events(), [Event::Removed]);
+        }
+        rig.uevent(Action::Add, "sdb");
+        assert_eq!(
+            rig.run(MOMENT),
+            [Event::Arrived, Event::Failed(HANGING.into())]
+        );
+        // They come back, of sticks that are long out.
+        let _other_end = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        while rig.sticks.jobs > 0 {
+            let mut events = mio::Events::with_capacity(4);
+            rig.poll
+                .poll(&mut events, Some(Duration::from_secs(10)))
+                .unwrap();
+            while let Some(Done::Stick(finished)) = rig.worker.poll() {
+                rig.sticks.finished(rig.now, finished);
+            }
+        }
+        assert_eq!(rig.events(), []);
+    }
+
+    #[test]
+    fn an_image_is_in_while_its_file_is_there() {
+        let mut rig = Rig::new("image", |folder| Source::Image {
+            path: folder.join("stick.img"),
+            there: None,
+            next: Instant::now(),
+        });
+        assert_eq!(rig.run(LOOK), []);
+        let path = rig.folder.join("stick.img");
+        std::fs::write(&path, [0; 65_536]).unwrap();
+        let unknown = Event::Failed(StickError::Unknown.to_string());
+        assert_eq!(rig.run(LOOK), [Event::Arrived, unknown.clone()]);
+        assert_eq!(rig.run(LOOK), []);
+        // Another file in its place is another stick.
+        std::fs::write(rig.folder.join("other.img"), [0; 65_536]).unwrap();
+        std::fs::rename(rig.folder.join("other.img"), &path).unwrap();
+        assert_eq!(rig.run(LOOK), [Event::Removed, Event::Arrived, unknown]);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(rig.run(LOOK), [Event::Removed]);
+    }
 }

@@ -27,12 +27,12 @@ pub struct Sectors<'a> {
     cache: BTreeMap<u64, [u8; SECTOR]>,
     changed: BTreeSet<u64>,
     /// Bytes that may still be read.
-    budget: u64,
+    budget: &'a mut u64,
 }
 
 impl<'a> Sectors<'a> {
-    /// The bytes `window` of the medium, of which `budget` may be read in all, repeats included.
-    pub fn new(medium: &'a mut dyn Medium, window: Range<u64>, budget: u64) -> Self {
+    /// The bytes `window` of the medium, of which `budget` may be read in all, repeats included; what is left of it stays there.
+    pub fn new(medium: &'a mut dyn Medium, window: Range<u64>, budget: &'a mut u64) -> Self {
         let end = window.end.min(medium.size());
         Self {
             window: window.start.min(end)..end,
@@ -140,7 +140,7 @@ impl<'a> Sectors<'a> {
         let first = sector / READ_AHEAD * READ_AHEAD;
         let at = first * SECTOR as u64;
         let length = (READ_AHEAD * SECTOR as u64).min(self.size() - at);
-        self.budget = self
+        *self.budget = self
             .budget
             .checked_sub(length)
             .ok_or(StickError::TooMuchWork)?;

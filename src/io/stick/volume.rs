@@ -64,12 +64,12 @@ pub fn write(medium: &mut dyn Medium, files: &[File]) -> Result<bool, StickError
 /// The first readable file system.
 fn with_volume<T>(
     medium: &mut dyn Medium,
-    budget: u64,
+    mut budget: u64,
     work: impl FnOnce(&mut Volume<'_>) -> Result<T, StickError>,
 ) -> Result<T, StickError> {
     let mut problem = StickError::Unknown;
     for window in partition::candidates(medium) {
-        match Volume::open(medium, window, budget) {
+        match Volume::open(medium, window, &mut budget) {
             Ok(mut volume) => return work(&mut volume),
             Err(e) => {
                 if !matches!(e, StickError::Unknown) {
@@ -92,7 +92,7 @@ impl<'a> Volume<'a> {
     fn open(
         medium: &'a mut dyn Medium,
         window: Range<u64>,
-        budget: u64,
+        budget: &'a mut u64,
     ) -> Result<Self, StickError> {
         let mut sectors = Sectors::new(medium, window, budget);
         let geometry = Geometry::read(&mut sectors)?;
