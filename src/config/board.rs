@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Buttons, ConfigError, Led, Screen, SerialKeys, SoundKeys, parse, read};
+use super::{Buttons, ConfigError, Led, Screen, SerialKeys, SoundKeys, Stick, parse, read};
 
 /// The boards that the program knows by name, and their files.
 const KNOWN: [(&str, &str); 4] = [
@@ -28,6 +28,8 @@ pub struct Board {
     pub screen: Screen,
     /// Whether the console command `quit` ends the program.
     pub quit: bool,
+    /// Where the stick is that carries codes.
+    pub stick: Stick,
     /// The sound card, unless the settings name another.
     pub sound: SoundKeys,
     /// Serial lines that are consoles.
@@ -51,6 +53,8 @@ struct BoardKeys {
     #[serde(default)]
     serial: SerialKeys,
     watchdog: Option<PathBuf>,
+    #[serde(default)]
+    stick: Stick,
 }
 
 impl TryFrom<BoardKeys> for Board {
@@ -72,6 +76,7 @@ impl TryFrom<BoardKeys> for Board {
             sound: keys.sound,
             serial: keys.serial,
             watchdog: keys.watchdog,
+            stick: keys.stick,
         })
     }
 }

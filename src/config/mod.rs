@@ -10,6 +10,7 @@ mod panel;
 mod serial;
 mod settings;
 mod sound;
+mod stick;
 mod wifi;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use panel::{Buttons, Controller, Driver, GpioButtons, Keys, Led, Oled, OledS
 pub use serial::{Baud, Pattern, Serial, SerialKeys};
 pub use settings::Settings;
 pub use sound::{Device, Percent, SoundKeys};
+pub use stick::Stick;
 pub use wifi::Wifi;
 
 /// A file or a `--set` that cannot be used: one line that says where, what, and what is allowed.
@@ -57,6 +59,8 @@ pub struct Config {
     pub serial: Serial,
     /// The hardware watchdog.
     pub watchdog: Option<PathBuf>,
+    /// Where the stick is.
+    pub stick: Stick,
 }
 
 fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, ConfigError> {
@@ -236,6 +240,7 @@ mod tests {
             led: None,
             screen: Screen::None,
             quit: true,
+            stick: Stick::None,
             sound: SoundKeys {
                 capture: Some(Device::Null),
                 playback: Some(Device::Null),

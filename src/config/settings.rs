@@ -151,6 +151,7 @@ impl Settings {
                 baud: self.serial.baud.or(board.serial.baud).unwrap_or_default(),
             },
             watchdog: board.watchdog,
+            stick: board.stick,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod paths;
 pub mod screen;
 pub mod session;
 pub mod status;
+pub mod stick;
 pub mod talk;
 pub mod verify;
 
@@ -35,6 +36,7 @@ use panel::{Button, Levels};
 use passphrase::Passphrase;
 use paths::Transmit;
 use screen::{Glow, Rest};
+use stick::{Said, Stick};
 
 use crate::voice::frame::{self, Frame, Volume};
 
@@ -104,6 +106,8 @@ pub enum Input<'a> {
     Capture(&'a Frame),
     /// A device came, went or failed: a line for the owner.
     Note(&'a str),
+    /// A stick came, went, was read or written.
+    Stick(stick::Event),
     /// The program is told to stop: says goodbye first.
     Leave,
 }
@@ -123,6 +127,8 @@ pub enum Output {
     Resolve(Vec<String>),
     /// Start or stop the sound card.
     Sound(bool),
+    /// Write the stick.
+    Stick(stick::Order),
     /// Leave.
     Quit,
 }
@@ -153,6 +159,7 @@ pub struct Intercom {
     owner: Owner,
     rest: Rest,
     volume: Volume,
+    stick: Stick,
     /// The console whose command is being run: problems are its own.
     asking: Option<ConsoleId>,
     /// The console whose text is being read, which may take a key's time.
@@ -175,6 +182,7 @@ impl Intercom {
             rest: Rest::new(now),
             volume: Volume::new(setup.volume),
             setup,
+            stick: Stick::default(),
             asking: None,
             reader: None,
             counters: status::Counters::default(),
@@ -219,6 +227,7 @@ impl Intercom {
             Input::SerialOpened(console) => self.open_console(console, Console::serial()),
             Input::ConsoleBytes { console, data } => {
                 self.rest.wake(now);
+                self.stick.somebody_types();
                 if let Some(c) = self.consoles.get_mut(&console) {
                     c.feed(now, data);
                 }
@@ -236,6 +245,7 @@ impl Intercom {
             }
             Input::Tap(button) => {
                 self.rest.wake(now);
+                self.stick.somebody_types();
                 self.tap(button);
             }
             Input::Capture(frame) => {
@@ -243,6 +253,10 @@ impl Intercom {
                 self.call.handle_capture(now, frame, open);
             }
             Input::Note(text) => self.note(text),
+            Input::Stick(event) => {
+                self.rest.wake(now);
+                self.stick.handle(event);
+            }
             Input::Leave => self.leave(),
         }
         self.collect();
@@ -297,15 +311,41 @@ impl Intercom {
         }
     }
 
-    /// Turns what the call wants into outputs.
+    /// Turns what the call and the stick want into outputs.
     fn collect(&mut self) {
+        loop {
+            self.take_effects();
+            let moved = self.stick.advance(self.now, &mut self.call);
+            while let Some(said) = self.stick.poll() {
+                match said {
+                    Said::Note(line) => {
+                        self.owner.make_way();
+                        self.say(&format!("* note {line}"));
+                    }
+                    Said::Order(order) => self.out.push_back(Output::Stick(order)),
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.settle_page();
+    }
+
+    fn take_effects(&mut self) {
         while let Some(effect) = self.call.poll_effect() {
             match effect {
                 Effect::Event(line) => {
                     self.owner.handle_event(self.now, &line);
+                    if line.starts_with("ended ") {
+                        self.stick.ended();
+                    } else if line.starts_with("connected ") {
+                        self.stick.connected();
+                    }
                     self.say(&format!("* {line}"));
                 }
                 Effect::Note(line) => self.note(&line),
+                Effect::Problem(line) if self.stick.takes_problem(&self.call, &line) => {}
                 Effect::Problem(line) => self.problem(&line),
                 Effect::Transmit(t) => {
                     self.counters.datagrams_sent += 1;
@@ -321,6 +361,5 @@ impl Intercom {
                 Effect::Sound(on) => self.out.push_back(Output::Sound(on)),
             }
         }
-        self.settle_page();
     }
 }

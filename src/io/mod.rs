@@ -10,10 +10,12 @@ pub mod pcm;
 pub mod picture;
 pub mod serial;
 pub mod sound;
+pub mod stick;
 pub mod terminal;
 mod this_thread;
 pub mod tty;
 pub mod udp;
+pub mod uevent;
 pub mod watchdog;
 pub mod wav;
 pub mod worker;
@@ -34,7 +36,9 @@ pub use consoles::ConsolePath;
 use consoles::Consoles;
 use panel::Panel;
 use sound::Sound;
+use stick::Sticks;
 use udp::Udp;
+use uevent::Uevents;
 use watchdog::Watchdog;
 use worker::{Done, Worker};
 
@@ -42,6 +46,7 @@ const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const ADDRESSES: Token = Token(2);
 const SOUND: [Token; 2] = [Token(3), Token(4)];
+const UEVENTS: Token = Token(5);
 const UDP: Token = Token(16);
 const KEYS: Token = Token(UDP.0 + udp::MAX_SOCKETS);
 const CONSOLES: Token = Token(KEYS.0 + panel::MAX_DEVICES);
@@ -85,6 +90,8 @@ struct Shell {
     consoles: Consoles,
     watchdog: Option<Watchdog>,
     panel: Panel,
+    uevents: Option<Uevents>,
+    sticks: Sticks,
     next_picture: Option<Instant>,
     quit: bool,
 }
@@ -126,6 +133,10 @@ impl Shell {
         if let Some(user) = user {
             user.become_for_good()?;
         }
+        // Before the first look for devices, so that none comes in between.
+        let uevents = Uevents::new(registry, UEVENTS)
+            .map_err(|e| log::warn!("devices that come and go will be unseen: {e}"))
+            .ok();
         let random = Box::new(|bytes: &mut [u8]| {
             // Without the system's random source nothing here is safe; there is no going on.
             getrandom::fill(bytes).expect("the operating system has random bytes");
@@ -140,6 +151,8 @@ impl Shell {
             udp: Udp::new(UDP),
             sound,
             next_picture: (consoles.has_screen() || panel.has_screen()).then_some(now),
+            uevents,
+            sticks: Sticks::new(now, &config.stick),
             consoles,
             watchdog,
             panel,
@@ -158,12 +171,13 @@ impl Shell {
             _ => {}
         }
         let now = Instant::now();
-        let (mut signalled, mut moved) = (false, false);
+        let (mut signalled, mut moved, mut plugged) = (false, false, false);
         for event in &self.events {
             match event.token() {
                 WAKER => {}
                 SIGNALS => signalled = true,
                 ADDRESSES => moved = true,
+                UEVENTS => plugged = true,
                 token => {
                     let registry = self.poll.registry();
                     if !self.sound.ready(now, token, &self.worker, registry)
@@ -197,10 +211,12 @@ impl Shell {
             self.settle = None;
             self.rebind(now);
         }
-        // 7. People: consoles, keys, signals, buttons.
+        // 7. Devices that come and go.
+        self.devices(now, plugged);
+        // 8. People: consoles, keys, signals, buttons.
         self.people(now, signalled);
         self.buttons(now);
-        // 8. The screen, last: it can wait.
+        // 9. The screen, last: it can wait.
         self.picture(now);
         if self.leaves_time(now) {
             self.panel.send(now);
@@ -228,6 +244,7 @@ impl Shell {
             self.next_picture,
             self.settle,
             self.watchdog.as_ref().map(Watchdog::poll_timeout),
+            self.sticks.poll_timeout(),
         ];
         next.into_iter()
             .flatten()
@@ -261,6 +278,7 @@ impl Shell {
                 Output::Network(false) => self.udp.close(),
                 Output::Resolve(names) => self.worker.resolve(names),
                 Output::Sound(on) => self.sound.run(now, on, &self.worker, self.poll.registry()),
+                Output::Stick(order) => self.sticks.order(now, order),
                 Output::Quit => self.quit = true,
             }
         }
@@ -301,6 +319,7 @@ impl Shell {
             match done {
                 Done::Key { ticket, master } => self.input(now, Input::Key { ticket, master }),
                 Done::KeyFailed { ticket } => self.input(now, Input::KeyFailed { ticket }),
+                Done::Stick(finished) => self.sticks.finished(now, finished),
                 Done::Servers(servers) => self.input(now, Input::StunServers(&servers)),
                 Done::Sound(opened) => {
                     self.sound
@@ -326,6 +345,24 @@ impl Shell {
         let sockets = self.udp.addresses();
         if sockets != before {
             self.input(now, Input::Sockets(&sockets));
+        }
+    }
+
+    fn devices(&mut self, now: Instant, plugged: bool) {
+        if plugged && let Some(uevents) = &mut self.uevents {
+            while let Some(event) = uevents.poll() {
+                if event.subsystem == "tty" {
+                    self.consoles.look_for_serial_lines(now);
+                }
+                self.sticks.handle(now, &event);
+            }
+            if uevents.take_lost() {
+                self.sticks.look(now);
+            }
+        }
+        self.sticks.work(now, &self.worker);
+        while let Some(event) = self.sticks.poll() {
+            self.input(now, Input::Stick(event));
         }
     }
 

@@ -10,6 +10,7 @@ mod keys;
 mod parts;
 mod rest;
 mod setup;
+mod stick;
 mod text;
 pub mod window;
 
@@ -29,6 +30,7 @@ pub use framebuffer::Framebuffer;
 pub use keys::{Key, keys};
 use parts::BODY;
 pub use rest::{BRIGHT, Glow, Rest};
+pub use stick::StickView;
 pub use text::pages;
 pub use window::Window;
 
@@ -99,6 +101,8 @@ pub enum View {
     },
     /// Voice flows.
     InCall(InCall),
+    /// What is done with the stick.
+    Stick(StickView),
     /// Are the words the same at the other end?
     Compare {
         /// Ours.
@@ -192,6 +196,15 @@ impl View {
             Self::AnswerGiven { .. } => "AnswerGiven",
             Self::Connecting { .. } => "Connecting",
             Self::InCall(_) => "InCall",
+            Self::Stick(stick) => match stick {
+                StickView::Reading => "StickReading",
+                StickView::Opening => "StickOpening",
+                StickView::Writing => "StickWriting",
+                StickView::Written(_) => "StickWritten",
+                StickView::Nothing => "StickNothing",
+                StickView::Problem(_) => "StickProblem",
+                StickView::Question => "StickQuestion",
+            },
             Self::Compare { .. } => "Compare",
             Self::Notice(notice) => match notice.kind {
                 NoticeKind::Settings => "Settings",
@@ -241,6 +254,7 @@ pub fn draw(view: &View, target: &mut Framebuffer) {
         }
         View::Connecting { elapsed, .. } => connecting(*elapsed, target),
         View::InCall(in_call) => call::draw(in_call, target),
+        View::Stick(stick) => stick::draw(stick, target),
         View::Compare { words, .. } => setup::compare(words, target),
         View::Notice(notice) => {
             let page = match notice.pages {
