@@ -319,8 +319,14 @@ impl Intercom {
             while let Some(said) = self.stick.poll() {
                 match said {
                     Said::Note(line) => {
-                        self.owner.make_way();
+                        if self.stick.view().is_some() {
+                            self.owner.make_way();
+                        }
                         self.say(&format!("* note {line}"));
+                    }
+                    Said::Problem(line) => {
+                        self.say(&format!("* note {line}"));
+                        self.owner.show_problem(self.now, &line);
                     }
                     Said::Order(order) => self.out.push_back(Output::Stick(order)),
                 }

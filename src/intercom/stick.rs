@@ -89,6 +89,8 @@ pub struct File {
 pub enum Said {
     /// A line for the consoles, without its `* note `.
     Note(String),
+    /// The same for the screen, too: what happened, what to do.
+    Problem(String),
     /// For the shell.
     Order(Order),
 }
@@ -165,12 +167,9 @@ impl Stick {
             }
             (Event::Removed, State::Writing(..)) => self.problem(PULLED),
             (Event::Removed, State::Absent) => {}
-            (Event::Removed, state) => {
+            (Event::Removed, _) => {
                 self.note("the stick is out");
-                // What was wrong with it is still to be read.
-                if !matches!(state, State::Unusable) {
-                    self.view = None;
-                }
+                self.view = None;
             }
             // Of a stick that is not there any more.
             (Event::Read(_) | Event::Written | Event::Failed(_), state) => self.state = state,
@@ -332,7 +331,7 @@ impl Stick {
                 }
                 true
             }
-            (Some(StickView::Nothing | StickView::Written(_) | StickView::Problem(_)), _) => {
+            (Some(StickView::Nothing | StickView::Written(_)), _) => {
                 self.view = None;
                 true
             }
@@ -401,8 +400,8 @@ impl Stick {
     }
 
     fn problem(&mut self, line: &str) {
-        self.note(line);
-        self.view = Some(StickView::Problem(line.to_owned()));
+        self.out.push_back(Said::Problem(line.to_owned()));
+        self.view = None;
     }
 }
 

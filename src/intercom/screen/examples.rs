@@ -121,7 +121,6 @@ fn waiting() -> Vec<(&'static str, View)> {
 }
 
 fn sticks() -> Vec<(&'static str, View)> {
-    let problem = "This stick is write-protected. Slide its switch, or take another.";
     [
         ("stick-reading", StickView::Reading),
         ("stick-opening", StickView::Opening),
@@ -130,7 +129,6 @@ fn sticks() -> Vec<(&'static str, View)> {
         ("stick-answer-written", StickView::Written(Kind::Answer)),
         ("stick-nothing", StickView::Nothing),
         ("stick-question", StickView::Question),
-        ("stick-problem", StickView::Problem(problem.into())),
     ]
     .map(|(name, view)| (name, View::Stick(view)))
     .into()

@@ -78,9 +78,7 @@ pub fn keys(view: &View) -> [Key; 3] {
         View::InCall(call) => [call.microphone.key(), next(call), Hold("END")],
         View::Stick(stick) => match stick {
             StickView::Reading | StickView::Opening | StickView::Writing => [Idle, Idle, Idle],
-            StickView::Written(_) | StickView::Nothing | StickView::Problem(_) => {
-                [Idle, press("OK"), Idle]
-            }
+            StickView::Written(_) | StickView::Nothing => [Idle, press("OK"), Idle],
             StickView::Question => [press("THEIRS"), Idle, press("OURS")],
         },
         View::Compare { microphone, .. } => [microphone.key(), press("YES"), Hold("NO")],

@@ -202,7 +202,6 @@ impl View {
                 StickView::Writing => "StickWriting",
                 StickView::Written(_) => "StickWritten",
                 StickView::Nothing => "StickNothing",
-                StickView::Problem(_) => "StickProblem",
                 StickView::Question => "StickQuestion",
             },
             Self::Compare { .. } => "Compare",

@@ -21,8 +21,6 @@ pub enum StickView {
     Written(Kind),
     /// There is nothing for us on it.
     Nothing,
-    /// It could not be read, written or used: what happened, what to do.
-    Problem(String),
     /// It has their offer, and ours is under way: TALK answers theirs, BACK keeps ours.
     Question,
 }
@@ -57,7 +55,6 @@ pub fn draw(view: &StickView, target: &mut Framebuffer) {
             "Nothing for us on it: no code in offer.txt, answer.txt or any other .txt",
         ),
         StickView::Writing => alert(target, "Do not pull", "writing the stick"),
-        StickView::Problem(what) => alert(target, "Stick", what),
         StickView::Question => alert(
             target,
             "Whose offer?",
