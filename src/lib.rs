@@ -1,7 +1,7 @@
 //! sotto: a push-button voice intercom that needs no server.
 //!
 //! ```text
-//!  sound card, sockets, buttons, serial line, clock
+//!  sound card, sockets, buttons, stick, serial line, clock
 //!         |  Input                                   ^  Output
 //!         v                                          |
 //!    io        the shell: one mio loop, all side effects; decides nothing

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use sotto::config::{Board, BoardName, Config, Settings};
+use sotto::config::{Board, BoardName, Config, Settings, Stick};
 use sotto::intercom::screen;
 use sotto::io::confine::User;
 use sotto::io::{self, ConsolePath, picture};
@@ -42,6 +42,9 @@ enum Command {
         /// Become this user for good once everything that takes root is open, with no access but to devices.
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
+        /// A stick that carries codes: an image file, plugged in while it exists, or `usb`, whatever disk is plugged in.
+        #[arg(long, value_name = "FILE|usb|none")]
+        stick: Option<Stick>,
         /// What to tell on standard error: `off`, `error`, `warn`, `info`, `debug` (addresses, too).
         #[arg(long, value_name = "LEVEL", default_value = "off")]
         log: log::LevelFilter,
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
             set,
             console,
             user,
+            stick,
             log,
         } => {
             // Ours only: what libraries tell may hold keys.
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
                 settings.as_deref(),
                 &set,
                 &console,
+                stick,
                 user.as_deref(),
             )
         }
@@ -124,10 +129,12 @@ fn run(
     settings: Option<&Path>,
     set: &[String],
     consoles: &[ConsolePath],
+    stick: Option<Stick>,
     user: Option<&str>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let user = user.map(User::named).transpose()?;
-    let config = configure(board, settings, set)?;
+    let mut config = configure(board, settings, set)?;
+    config.stick = stick.unwrap_or(config.stick);
     Ok(io::run(config, consoles, user.as_ref())?)
 }
 
@@ -141,10 +148,10 @@ fn configure(
         settings = settings.or(Settings::from_argument(argument)?);
     }
     let board = match (board, settings.board()) {
-        (Some("auto"), _) => Board::find(box_name(&settings).as_str()),
-        (Some(other), _) => Board::find(other),
-        (None, Some(name)) => Board::find(name.as_str()),
-        (None, None) => Board::host(),
+        (Some("auto"), _) => Board::named_or_file(box_name(&settings).as_str()),
+        (Some(other), _) => Board::named_or_file(other),
+        (None, Some(name)) => Board::named_or_file(name.as_str()),
+        (None, None) => Board::named_or_file("host"),
     }?;
     // Whoever started it on a computer can put it right and start it again.
     if let Some(path) = path

@@ -650,7 +650,7 @@ fn a_note_in_a_call_leaves_talking_and_takes_a_press_for_itself() {
     assert_eq!(w.labels(), ["hold TALK", "OK", ""]);
     w.levels(None);
     w.levels(Some(Talk));
-    assert_eq!((w.screen(), w.labels()[0].as_str()), ("Note", "[TALKING]"));
+    assert_eq!((w.screen(), w.labels()[0].as_str()), ("News", "[TALKING]"));
     w.levels(None);
     w.hold(Back);
     assert_eq!(w.screen(), "InCall");

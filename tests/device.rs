@@ -44,6 +44,10 @@ struct Device {
 
 impl Device {
     fn start(folder: &Folder, name: &str, tone: f64) -> Self {
+        Self::start_with(folder, name, tone, &[])
+    }
+
+    fn start_with(folder: &Folder, name: &str, tone: f64, arguments: &[&str]) -> Self {
         let (mouth, ear, board) = (
             folder.file(&format!("{name}-mouth.wav")),
             folder.file(&format!("{name}-ear.wav")),
@@ -78,6 +82,7 @@ impl Device {
             .arg(format!("sound.capture=wav:{}?loop", mouth.display()))
             .arg("--set")
             .arg(format!("sound.playback=wav:{}", ear.display()))
+            .args(arguments)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -252,6 +257,90 @@ fn two_devices_talk_with_v1_codes() {
     call("call --v1");
 }
 
+/// A file is a stick, and to plug it in is to move it to where an intercom looks for one.
+fn call_by_stick(mkfs: &str) {
+    let folder = Folder::new(mkfs);
+    let path = |name: &str| folder.file(name).to_str().expect("a plain path").to_owned();
+    let (stick, at_a, at_b) = (path("stick.img"), path("a.img"), path("b.img"));
+    let tool = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output();
+        let output =
+            output.unwrap_or_else(|e| panic!("{program} (see tests/run for the packages): {e}"));
+        assert!(output.status.success(), "{program}: {output:?}");
+    };
+    File::create(&stick)
+        .and_then(|f| f.set_len(16 << 20))
+        .unwrap();
+    tool(mkfs, &[&stick]);
+    let mut a = Device::start_with(&folder, "a", 440.0, &["--stick", &at_a]);
+    let mut b = Device::start_with(&folder, "b", 1_000.0, &["--stick", &at_b]);
+    for device in [&mut a, &mut b] {
+        device.hear("* ready");
+        device.say("passphrase correct horse battery staple");
+    }
+    a.say("call");
+    let offer = a.hear("* offer ");
+    std::fs::rename(&stick, &at_a).unwrap();
+    a.hear("* note the offer is on the stick");
+    std::fs::rename(&at_a, &at_b).unwrap();
+    a.hear("* note the stick is out");
+    b.hear("* answer ");
+    b.hear("* note the answer is on the stick");
+    let image = std::fs::read(&at_b).unwrap();
+    assert!(
+        image.windows(offer.len()).any(|w| w == offer.as_bytes()),
+        "the offer is on the stick"
+    );
+    std::fs::rename(&at_b, &at_a).unwrap();
+    a.hear("* connected ");
+    b.hear("* connected ");
+    assert_eq!(a.hear("* words "), b.hear("* words "));
+    tool(&mkfs.replace("mkfs", "fsck"), &["-n", &at_a]);
+    a.quit();
+    b.quit();
+}
+
+#[test]
+fn two_devices_find_each_other_by_a_fat_stick() {
+    call_by_stick("mkfs.vfat");
+}
+
+#[test]
+fn two_devices_find_each_other_by_an_exfat_stick() {
+    call_by_stick("mkfs.exfat");
+}
+
+#[test]
+fn a_box_that_misses_every_part_says_so_once_each_and_takes_commands() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
+        .args(["run", "--board", "generic", "--console", "stdio"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Longer than the first tries take.
+    std::thread::sleep(Duration::from_millis(3_500));
+    let mut console = child.stdin.take().unwrap();
+    console.write_all(b"status\n").unwrap();
+    drop(console);
+    std::thread::sleep(Duration::from_millis(500));
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let count = |what: &str| text.matches(what).count();
+    assert_eq!(count("the buttons' GPIO does not work"), 1, "{text}");
+    assert_eq!(count("the LED does not work"), 1, "{text}");
+    assert_eq!(
+        count("the display at 0x3c on /dev/i2c-1 does not work"),
+        1,
+        "{text}"
+    );
+    assert_eq!(count("\"state\":"), 1, "{text}");
+}
+
 #[test]
 fn a_setting_that_is_not_allowed_ends_the_program_with_one_line() {
     for (arguments, said) in [
@@ -260,6 +349,7 @@ fn a_setting_that_is_not_allowed_ends_the_program_with_one_line() {
             &["run", "--board", "no-such.toml"],
             "no-such.toml: cannot be read",
         ),
+        (&["run", "--board", "rpj"], "there is no board `rpj`"),
         (&["check-board", "Cargo.toml"], "unknown key `dependencies`"),
         (&["run", "--console", "/no/such/tty"], "/no/such/tty"),
         (

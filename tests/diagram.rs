@@ -353,7 +353,7 @@ fn explore() -> Edges {
             let label = act(&mut w, action);
             let there = view(&w);
             let mut place = place(&there);
-            if ["Preparing", "Connecting", "Note"].contains(&there.name()) {
+            if ["Preparing", "Connecting", "News"].contains(&there.name()) {
                 // As the caller or the called, over what: these do not say.
                 place.2.clone_from(&label);
             }

@@ -284,7 +284,7 @@ mod tests {
         let (settings, problems) = parse(text.as_ref(), "sotto.toml");
         let wifi = settings.wifi().is_some();
         let setup = settings
-            .on(Board::host().expect("it is built in"), &[])
+            .on(Board::named("host").expect("it is built in"), &[])
             .setup;
         let problems = problems.iter().map(ToString::to_string).collect();
         (setup.volume, setup.stun.len(), wifi, problems)

@@ -140,6 +140,7 @@ impl Settings {
                 problems: problems.iter().map(ToString::to_string).collect(),
             },
             buttons: board.buttons,
+            led: board.led,
             screen: board.screen,
             capture: sound.capture.unwrap_or_else(default),
             playback: sound.playback.unwrap_or_else(default),
@@ -150,6 +151,7 @@ impl Settings {
                 baud: self.serial.baud.or(board.serial.baud).unwrap_or_default(),
             },
             watchdog: board.watchdog,
+            stick: board.stick,
         }
     }
 }

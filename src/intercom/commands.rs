@@ -116,6 +116,7 @@ impl Intercom {
     pub(super) fn use_passphrase(&mut self, passphrase: Passphrase) {
         self.owner.go_on();
         self.call.set_passphrase(passphrase);
+        self.stick.look_again();
     }
 
     pub(super) fn make_offer(&mut self, dialect: Dialect) {

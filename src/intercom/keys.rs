@@ -92,12 +92,14 @@ impl Keys {
         self.v1.as_ref()
     }
 
-    /// Asks for the key that opens `offer`; a person waits for it, so it goes first.
+    /// Asks for the key that opens `offer`, unless it is on its way; a person waits for it, so it goes first.
     pub fn want_offer(&mut self, offer: v2::Sealed) {
-        self.wanted.push_front(Wanted::Offer(Box::new(offer)));
+        if !self.is_coming(|w| matches!(w, Wanted::Offer(known) if **known == offer)) {
+            self.wanted.push_front(Wanted::Offer(Box::new(offer)));
+        }
     }
 
-    fn is_coming(&self, is_it: fn(&Wanted) -> bool) -> bool {
+    fn is_coming(&self, is_it: impl Fn(&Wanted) -> bool) -> bool {
         let under_way = self.under_way.iter().filter_map(|(_, w)| w.as_ref());
         self.wanted.iter().chain(under_way).any(is_it)
     }

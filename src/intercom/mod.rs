@@ -17,6 +17,7 @@ pub mod paths;
 pub mod screen;
 pub mod session;
 pub mod status;
+pub mod stick;
 pub mod talk;
 pub mod verify;
 
@@ -34,6 +35,8 @@ use owner::Owner;
 use panel::{Button, Levels};
 use passphrase::Passphrase;
 use paths::Transmit;
+use screen::{Glow, Rest};
+use stick::{Said, Stick};
 
 use crate::voice::frame::{self, Frame, Volume};
 
@@ -103,6 +106,8 @@ pub enum Input<'a> {
     Capture(&'a Frame),
     /// A device came, went or failed: a line for the owner.
     Note(&'a str),
+    /// A stick came, went, was read or written.
+    Stick(stick::Event),
     /// The program is told to stop: says goodbye first.
     Leave,
 }
@@ -122,6 +127,8 @@ pub enum Output {
     Resolve(Vec<String>),
     /// Start or stop the sound card.
     Sound(bool),
+    /// Write the stick.
+    Stick(stick::Order),
     /// Leave.
     Quit,
 }
@@ -150,7 +157,9 @@ pub struct Intercom {
     call: Call,
     consoles: BTreeMap<ConsoleId, Console>,
     owner: Owner,
+    rest: Rest,
     volume: Volume,
+    stick: Stick,
     /// The console whose command is being run: problems are its own.
     asking: Option<ConsoleId>,
     /// The console whose text is being read, which may take a key's time.
@@ -170,8 +179,10 @@ impl Intercom {
             call,
             consoles: BTreeMap::new(),
             owner: Owner::default(),
+            rest: Rest::new(now),
             volume: Volume::new(setup.volume),
             setup,
+            stick: Stick::default(),
             asking: None,
             reader: None,
             counters: status::Counters::default(),
@@ -215,6 +226,8 @@ impl Intercom {
             }
             Input::SerialOpened(console) => self.open_console(console, Console::serial()),
             Input::ConsoleBytes { console, data } => {
+                self.rest.wake(now);
+                self.stick.somebody_types();
                 if let Some(c) = self.consoles.get_mut(&console) {
                     c.feed(now, data);
                 }
@@ -224,15 +237,26 @@ impl Intercom {
                 self.consoles.remove(&console);
             }
             Input::Buttons(levels) => {
+                if levels != Levels::default() {
+                    self.rest.wake(now);
+                }
                 self.owner.panel.handle(now, levels);
                 self.run_gestures();
             }
-            Input::Tap(button) => self.tap(button),
+            Input::Tap(button) => {
+                self.rest.wake(now);
+                self.stick.somebody_types();
+                self.tap(button);
+            }
             Input::Capture(frame) => {
                 let open = self.mic_open();
                 self.call.handle_capture(now, frame, open);
             }
             Input::Note(text) => self.note(text),
+            Input::Stick(event) => {
+                self.rest.wake(now);
+                self.stick.handle(event);
+            }
             Input::Leave => self.leave(),
         }
         self.collect();
@@ -269,6 +293,11 @@ impl Intercom {
         self.call.phase() == Phase::InCall
     }
 
+    /// How bright the display is at `now`.
+    pub fn glow(&self, now: Instant) -> Glow {
+        self.rest.glow(now, self.in_call())
+    }
+
     fn handle_timeout(&mut self, now: Instant) {
         self.owner.handle_timeout(now);
         self.run_gestures();
@@ -282,15 +311,41 @@ impl Intercom {
         }
     }
 
-    /// Turns what the call wants into outputs.
+    /// Turns what the call and the stick want into outputs.
     fn collect(&mut self) {
+        loop {
+            self.take_effects();
+            let moved = self.stick.advance(self.now, &mut self.call);
+            while let Some(said) = self.stick.poll() {
+                match said {
+                    Said::Note(line) => {
+                        self.owner.make_way();
+                        self.say(&format!("* note {line}"));
+                    }
+                    Said::Order(order) => self.out.push_back(Output::Stick(order)),
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.settle_page();
+    }
+
+    fn take_effects(&mut self) {
         while let Some(effect) = self.call.poll_effect() {
             match effect {
                 Effect::Event(line) => {
                     self.owner.handle_event(self.now, &line);
+                    if line.starts_with("ended ") {
+                        self.stick.ended();
+                    } else if line.starts_with("connected ") {
+                        self.stick.connected();
+                    }
                     self.say(&format!("* {line}"));
                 }
                 Effect::Note(line) => self.note(&line),
+                Effect::Problem(line) if self.stick.takes_problem(&self.call, &line) => {}
                 Effect::Problem(line) => self.problem(&line),
                 Effect::Transmit(t) => {
                     self.counters.datagrams_sent += 1;
@@ -306,6 +361,5 @@ impl Intercom {
                 Effect::Sound(on) => self.out.push_back(Output::Sound(on)),
             }
         }
-        self.settle_page();
     }
 }

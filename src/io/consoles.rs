@@ -15,7 +15,7 @@ use zeroize::Zeroize;
 use super::serial::SerialLines;
 use super::terminal::{Terminal, Typed};
 use super::tty::{Read, Tty};
-use crate::config::{Buttons, Screen, Serial};
+use crate::config::{Screen, Serial};
 use crate::intercom::Input;
 use crate::intercom::screen::Framebuffer;
 
@@ -94,7 +94,7 @@ impl Consoles {
         paths: &[ConsolePath],
         serial: Serial,
         screen: &Screen,
-        buttons: Buttons,
+        keys: bool,
     ) -> io::Result<Self> {
         let mut consoles = Self {
             first: first.0,
@@ -125,7 +125,7 @@ impl Consoles {
         }
         // One terminal cannot be both a plain console and a screen.
         let plain = paths.contains(&ConsolePath::Stdio);
-        let (screen, keys) = (*screen == Screen::Terminal, buttons == Buttons::Terminal);
+        let screen = *screen == Screen::Terminal;
         if !plain && (screen || keys) {
             match Terminal::open() {
                 Ok(terminal) => {

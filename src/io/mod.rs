@@ -5,14 +5,17 @@ pub mod cards;
 pub mod confine;
 pub mod consoles;
 pub mod mixer;
+pub mod panel;
 pub mod pcm;
 pub mod picture;
 pub mod serial;
 pub mod sound;
+pub mod stick;
 pub mod terminal;
 mod this_thread;
 pub mod tty;
 pub mod udp;
+pub mod uevent;
 pub mod watchdog;
 pub mod wav;
 pub mod worker;
@@ -31,8 +34,11 @@ use addresses::Addresses;
 use confine::User;
 pub use consoles::ConsolePath;
 use consoles::Consoles;
+use panel::Panel;
 use sound::Sound;
+use stick::Sticks;
 use udp::Udp;
+use uevent::Uevents;
 use watchdog::Watchdog;
 use worker::{Done, Worker};
 
@@ -40,12 +46,16 @@ const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const ADDRESSES: Token = Token(2);
 const SOUND: [Token; 2] = [Token(3), Token(4)];
+const UEVENTS: Token = Token(5);
 const UDP: Token = Token(16);
-const CONSOLES: Token = Token(UDP.0 + udp::MAX_SOCKETS);
+const KEYS: Token = Token(UDP.0 + udp::MAX_SOCKETS);
+const CONSOLES: Token = Token(KEYS.0 + panel::MAX_DEVICES);
 
 /// Between two pictures of the screen: in a call, where meters move, and else.
 const FRAME_IN_CALL: Duration = Duration::from_millis(66);
 const FRAME_IDLE: Duration = Duration::from_millis(500);
+/// What a piece of the display's picture may take; there is none while the sound card is due sooner.
+const PIECE: Duration = Duration::from_micros(panel::oled::TURN as u64);
 /// The addresses are looked at again this long after the kernel said that one changed, as a new IPv6
 /// address cannot be bound until it has been checked for duplicates (RFC 4862).
 const SETTLE: Duration = Duration::from_secs(2);
@@ -59,6 +69,7 @@ pub fn run(config: Config, consoles: &[ConsolePath], user: Option<&User>) -> io:
     while !shell.quit {
         shell.turn()?;
     }
+    shell.panel.off();
     if let Some(watchdog) = shell.watchdog.take() {
         watchdog.stop();
     }
@@ -78,6 +89,9 @@ struct Shell {
     sound: Sound,
     consoles: Consoles,
     watchdog: Option<Watchdog>,
+    panel: Panel,
+    uevents: Option<Uevents>,
+    sticks: Sticks,
     next_picture: Option<Instant>,
     quit: bool,
 }
@@ -89,6 +103,15 @@ impl Shell {
         let now = Instant::now();
         let poll = Poll::new()?;
         let registry = poll.registry();
+        // Before all else: pins of a Raspberry Pi may take root.
+        let panel = Panel::open(
+            now,
+            registry,
+            KEYS,
+            &config.buttons,
+            config.led.as_ref(),
+            &config.screen,
+        );
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGWINCH])?;
         registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let worker = Worker::new(Waker::new(registry, WAKER)?);
@@ -100,7 +123,7 @@ impl Shell {
             paths,
             config.serial,
             &config.screen,
-            config.buttons,
+            config.buttons.terminal,
         )?;
         let addresses = Addresses::new(registry, ADDRESSES)
             .map_err(|e| log::warn!("changes of address will go unseen: {e}"))
@@ -110,6 +133,10 @@ impl Shell {
         if let Some(user) = user {
             user.become_for_good()?;
         }
+        // Before the first look for devices, so that none comes in between.
+        let uevents = Uevents::new(registry, UEVENTS)
+            .map_err(|e| log::warn!("devices that come and go will be unseen: {e}"))
+            .ok();
         let random = Box::new(|bytes: &mut [u8]| {
             // Without the system's random source nothing here is safe; there is no going on.
             getrandom::fill(bytes).expect("the operating system has random bytes");
@@ -123,9 +150,12 @@ impl Shell {
             settle: None,
             udp: Udp::new(UDP),
             sound,
-            next_picture: consoles.has_screen().then_some(now),
+            next_picture: (consoles.has_screen() || panel.has_screen()).then_some(now),
+            uevents,
+            sticks: Sticks::new(now, &config.stick),
             consoles,
             watchdog,
+            panel,
             poll,
             quit: false,
         };
@@ -141,16 +171,18 @@ impl Shell {
             _ => {}
         }
         let now = Instant::now();
-        let (mut signalled, mut moved) = (false, false);
+        let (mut signalled, mut moved, mut plugged) = (false, false, false);
         for event in &self.events {
             match event.token() {
                 WAKER => {}
                 SIGNALS => signalled = true,
                 ADDRESSES => moved = true,
+                UEVENTS => plugged = true,
                 token => {
                     let registry = self.poll.registry();
                     if !self.sound.ready(now, token, &self.worker, registry)
                         && !self.udp.ready(token)
+                        && !self.panel.ready(now, token)
                     {
                         self.consoles.ready(token);
                     }
@@ -179,10 +211,16 @@ impl Shell {
             self.settle = None;
             self.rebind(now);
         }
-        // 7. People: consoles, keys, signals.
+        // 7. Devices that come and go.
+        self.devices(now, plugged);
+        // 8. People: consoles, keys, signals, buttons.
         self.people(now, signalled);
-        // 8. The screen, last: it can wait.
+        self.buttons(now);
+        // 9. The screen, last: it can wait.
         self.picture(now);
+        if self.leaves_time(now) {
+            self.panel.send(now);
+        }
         // The loop has come round.
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.handle_timeout(now);
@@ -194,18 +232,30 @@ impl Shell {
         if self.udp.has_more() || self.consoles.has_more() {
             return Some(Duration::ZERO);
         }
+        // While the sound card is due, its own time comes first and brings the next turn.
+        let send = self.panel.send_due(now);
+        let send = send.filter(|at| *at > now || self.leaves_time(now));
         let next = [
             self.intercom.poll_timeout(),
             self.sound.poll_timeout(),
             self.consoles.poll_timeout(),
+            self.panel.poll_timeout(),
+            send,
             self.next_picture,
             self.settle,
             self.watchdog.as_ref().map(Watchdog::poll_timeout),
+            self.sticks.poll_timeout(),
         ];
         next.into_iter()
             .flatten()
             .min()
             .map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Whether a piece of the display's picture delays no sound.
+    fn leaves_time(&self, now: Instant) -> bool {
+        let sound = self.sound.poll_timeout();
+        sound.is_none_or(|at| at.saturating_duration_since(now) >= PIECE)
     }
 
     fn input(&mut self, now: Instant, input: Input<'_>) {
@@ -228,6 +278,7 @@ impl Shell {
                 Output::Network(false) => self.udp.close(),
                 Output::Resolve(names) => self.worker.resolve(names),
                 Output::Sound(on) => self.sound.run(now, on, &self.worker, self.poll.registry()),
+                Output::Stick(order) => self.sticks.order(now, order),
                 Output::Quit => self.quit = true,
             }
         }
@@ -268,6 +319,7 @@ impl Shell {
             match done {
                 Done::Key { ticket, master } => self.input(now, Input::Key { ticket, master }),
                 Done::KeyFailed { ticket } => self.input(now, Input::KeyFailed { ticket }),
+                Done::Stick(finished) => self.sticks.finished(now, finished),
                 Done::Servers(servers) => self.input(now, Input::StunServers(&servers)),
                 Done::Sound(opened) => {
                     self.sound
@@ -296,6 +348,24 @@ impl Shell {
         }
     }
 
+    fn devices(&mut self, now: Instant, plugged: bool) {
+        if plugged && let Some(uevents) = &mut self.uevents {
+            while let Some(event) = uevents.poll() {
+                if event.subsystem == "tty" {
+                    self.consoles.look_for_serial_lines(now);
+                }
+                self.sticks.handle(now, &event);
+            }
+            if uevents.take_lost() {
+                self.sticks.look(now);
+            }
+        }
+        self.sticks.work(now, &self.worker);
+        while let Some(event) = self.sticks.poll() {
+            self.input(now, Input::Stick(event));
+        }
+    }
+
     fn people(&mut self, now: Instant, signalled: bool) {
         if signalled {
             for signal in self.signals.pending().collect::<Vec<_>>() {
@@ -313,6 +383,21 @@ impl Shell {
         self.consoles.flush();
     }
 
+    fn buttons(&mut self, now: Instant) {
+        self.panel.retry(now, self.poll.registry());
+        if let Some(levels) = self.panel.sample(now, self.intercom.in_call()) {
+            self.input(now, Input::Buttons(levels));
+            self.panel.light(now, self.intercom.led(now));
+            if self.panel.is_touched(now) && !self.intercom.in_call() {
+                // What a press does is seen at once; in a call the picture moves anyway.
+                self.next_picture = self.next_picture.map(|_| now);
+            }
+        }
+        while let Some(note) = self.panel.poll_note() {
+            self.input(now, Input::Note(&note));
+        }
+    }
+
     fn picture(&mut self, now: Instant) {
         if self.next_picture.is_none_or(|at| at > now) {
             return;
@@ -323,6 +408,10 @@ impl Shell {
             FRAME_IDLE
         };
         self.next_picture = Some(now + pause);
-        self.consoles.draw(&screen::drawn(&self.intercom.view(now)));
+        let view = self.intercom.view(now);
+        let picture = screen::drawn(&view);
+        self.consoles.draw(&picture);
+        let glow = self.intercom.glow(now);
+        self.panel.draw(now, &view, &picture, glow);
     }
 }

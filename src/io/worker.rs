@@ -1,4 +1,4 @@
-//! What would block the loop, done on short-lived threads: key derivations, name look-ups, opening and closing sound devices.
+//! What would block the loop, done on short-lived threads: key derivations, name look-ups, opening and closing sound devices, sticks.
 //!
 //! A look-up may hang for as long as a resolver likes, so there is one at a time; of the requests that come
 //! meanwhile the newest is done next. Every job has a result, also one whose thread cannot be started.
@@ -13,6 +13,7 @@ use mio::Waker;
 
 use super::pcm::Stream;
 use super::sound::{End, Opened, Pcm};
+use super::stick;
 use crate::intercom::code::seal::{Master, derive};
 use crate::intercom::keys::Request;
 
@@ -34,6 +35,8 @@ pub enum Done {
     Servers(Vec<SocketAddr>),
     /// A sound device, or why it does not open.
     Sound(Opened),
+    /// A stick that was read or written, or not.
+    Stick(stick::Finished),
 }
 
 /// Starts jobs and hands back what they found.
@@ -104,6 +107,16 @@ impl Worker {
             named("open sound"),
             move || opened(pcm.open(end)),
             move |e| opened(Err(format!("no thread to open it on: {e}"))),
+        );
+    }
+
+    /// Reads or writes a stick.
+    pub fn work_on_stick(&self, job: stick::Job) {
+        let twin = job.twin();
+        self.start(
+            named("stick"),
+            move || Done::Stick(job.run()),
+            move |e| Done::Stick(twin.fail(e)),
         );
     }
 

@@ -77,6 +77,8 @@ pub struct End {
     pub tone: Option<f64>,
     phase: f64,
     partial: Vec<u8>,
+    /// What the stick was to be written with, newest last.
+    pub orders: Vec<sotto::intercom::stick::Order>,
 }
 
 struct Flight {
@@ -135,6 +137,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         tone: None,
         phase: 0.0,
         partial: Vec::new(),
+        orders: Vec::new(),
     }
 }
 
@@ -341,6 +344,7 @@ impl World {
                     self.ends[i].sound = on;
                     self.next_frame = self.now;
                 }
+                Output::Stick(order) => self.ends[i].orders.push(order),
                 Output::Resolve(_) | Output::Quit => {}
             }
         }

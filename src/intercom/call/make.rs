@@ -16,6 +16,9 @@ use crate::intercom::session::{self, Description, Role, Setup};
 
 impl Call {
     pub(super) fn prepare(&mut self, now: Instant, purpose: Purpose) {
+        if self.has_offer() {
+            self.event("note our own offer is forgotten: theirs is answered");
+        }
         self.finish_goodbye(now);
         self.paths.clear();
         self.state = State::Preparing(Preparing {

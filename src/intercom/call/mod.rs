@@ -10,6 +10,7 @@
 //! Waiting, which may take a person a day, holds no `Rtc` and no handshake: only the parts that one is built of
 //! when the other end proves that it is there. So no library's timer can end a wait.
 
+mod carry;
 mod connect;
 mod end;
 mod make;
@@ -31,6 +32,8 @@ use super::session::{Description, Role};
 use super::talk::Talk;
 use crate::voice::frame::Frame;
 use crate::voice::playout::PlayoutStats;
+
+pub use carry::Meaning;
 
 /// STUN servers get this long before a code goes without their answers.
 const GATHER: Duration = Duration::from_millis(800);
@@ -194,6 +197,8 @@ struct Closing {
 struct Reading {
     codes: VecDeque<Code>,
     problem: Option<String>,
+    /// An offer may take the place of our own.
+    instead: bool,
 }
 
 /// What came of trying one code.
@@ -349,6 +354,7 @@ impl Call {
         self.reading = Some(Reading {
             codes: search.codes.into_iter().collect(),
             problem: None,
+            instead: false,
         });
         self.read_on(now);
     }

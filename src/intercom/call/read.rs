@@ -163,6 +163,9 @@ impl Call {
             self.event(line);
             return Some(Tried::Used);
         }
+        if self.reading.as_ref().is_some_and(|r| r.instead) && self.has_offer() {
+            return None;
+        }
         let refuse = match &self.state {
             State::Idle | State::AnswerWaiting(_) => return None,
             State::Preparing(_) => "A code is being made already; wait for it, then decide.",

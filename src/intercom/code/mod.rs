@@ -40,6 +40,15 @@ pub enum Code {
     V2(v2::Sealed),
 }
 
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V1(sealed) => sealed.fmt(f),
+            Self::V2(sealed) => sealed.fmt(f),
+        }
+    }
+}
+
 /// What a text holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {

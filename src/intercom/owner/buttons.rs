@@ -51,7 +51,7 @@ impl Intercom {
         let talking = self.owner.talk == TalkButton::Down;
         match (button, self.call.phase()) {
             (Button::Talk, Phase::InCall) if talking => self.release_talk(),
-            (Button::Back, phase) if self.owner.notices.is_empty() => match phase {
+            (Button::Back, phase) if !self.is_covered() => match phase {
                 Phase::OfferWaiting(..) | Phase::AnswerWaiting(..) | Phase::Connecting(_) => {
                     match self.owner.tapped.take() {
                         Some(_) => self.hold(button),
@@ -77,6 +77,8 @@ impl Intercom {
                 _ if self.owner.notices.insists() => {}
                 _ => self.owner.notices.dismiss(now),
             }
+        } else if self.stick.press(now, button, &mut self.call) {
+            // It was the stick's.
         } else if let Some((page, until)) = self.owner.page.take() {
             self.press_on(page, until, button);
         } else {
@@ -183,7 +185,7 @@ impl Intercom {
 
     fn hold(&mut self, button: Button) {
         let now = self.now;
-        if button != Button::Back || !self.owner.notices.is_empty() {
+        if button != Button::Back || self.is_covered() {
             return;
         }
         match (self.owner.page.as_ref().map(|p| &p.0), self.call.phase()) {
@@ -192,6 +194,11 @@ impl Intercom {
             (Some(_), _) | (None, Phase::Idle | Phase::Preparing) => {}
             (None, _) => self.call.hang_up(now),
         }
+    }
+
+    /// Whether a notice or the stick stands before the page or the state.
+    fn is_covered(&self) -> bool {
+        !self.owner.notices.is_empty() || self.stick.view().is_some()
     }
 
     fn on_volume(&self) -> bool {

@@ -117,6 +117,11 @@ impl Owner {
         self.notices.clear();
     }
 
+    /// Nothing that time takes away stands before what is new.
+    pub fn make_way(&mut self) {
+        self.notices.make_way();
+    }
+
     /// A passphrase that was just made.
     pub fn show_passphrase(&mut self, now: Instant, words: &str) {
         self.notices.passphrase(now, words);
@@ -150,6 +155,9 @@ impl Intercom {
         let microphone = self.in_call().then(|| self.microphone());
         if let Some(view) = self.owner.notices.view(microphone) {
             return view;
+        }
+        if let Some(view) = self.stick.view() {
+            return View::Stick(view.clone());
         }
         match &self.owner.page {
             Some((page, _)) => self.page_view(now, page),

@@ -68,6 +68,17 @@ impl Notices {
         self.until = None;
     }
 
+    /// Only what the owner has to say OK to stays.
+    pub fn make_way(&mut self) {
+        self.stack.retain(|n| match n {
+            Notice::Passphrase(_) => true,
+            Notice::Text { kind, .. } => *kind == NoticeKind::Settings,
+        });
+        if self.stack.is_empty() {
+            self.until = None;
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.stack.is_empty()
     }

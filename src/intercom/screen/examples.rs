@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::text::pages;
-use super::{InCall, Microphone, Mode, Notice, NoticeKind, View};
+use super::{InCall, Microphone, Mode, Notice, NoticeKind, StickView, View};
+use crate::intercom::code::Kind;
 use crate::intercom::owner::entry::Shown;
 use crate::intercom::owner::menu::Item;
 
@@ -25,6 +26,7 @@ pub fn examples() -> Vec<(&'static str, View)> {
     all.extend(passphrases());
     all.extend(set_up());
     all.extend(waiting());
+    all.extend(sticks());
     all.extend(calls());
     all.extend(notices());
     all
@@ -116,6 +118,22 @@ fn waiting() -> Vec<(&'static str, View)> {
             },
         ),
     ]
+}
+
+fn sticks() -> Vec<(&'static str, View)> {
+    let problem = "This stick is write-protected. Slide its switch, or take another.";
+    [
+        ("stick-reading", StickView::Reading),
+        ("stick-opening", StickView::Opening),
+        ("stick-writing", StickView::Writing),
+        ("stick-offer-written", StickView::Written(Kind::Offer)),
+        ("stick-answer-written", StickView::Written(Kind::Answer)),
+        ("stick-nothing", StickView::Nothing),
+        ("stick-question", StickView::Question),
+        ("stick-problem", StickView::Problem(problem.into())),
+    ]
+    .map(|(name, view)| (name, View::Stick(view)))
+    .into()
 }
 
 fn calls() -> Vec<(&'static str, View)> {

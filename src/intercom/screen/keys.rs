@@ -9,7 +9,7 @@ use embedded_graphics::prelude::*;
 use super::framebuffer::Framebuffer;
 use super::parts::fill;
 use super::text::{line, width};
-use super::{InCall, Microphone, Notice, View};
+use super::{InCall, Microphone, Notice, StickView, View};
 
 /// Three keys of this width, above the three buttons.
 const WIDTH: i32 = 42;
@@ -76,6 +76,13 @@ pub fn keys(view: &View) -> [Key; 3] {
         }
         View::Connecting { again, .. } => [Idle, Idle, hold("STOP", *again)],
         View::InCall(call) => [call.microphone.key(), next(call), Hold("END")],
+        View::Stick(stick) => match stick {
+            StickView::Reading | StickView::Opening | StickView::Writing => [Idle, Idle, Idle],
+            StickView::Written(_) | StickView::Nothing | StickView::Problem(_) => {
+                [Idle, press("OK"), Idle]
+            }
+            StickView::Question => [press("THEIRS"), Idle, press("OURS")],
+        },
         View::Compare { microphone, .. } => [microphone.key(), press("YES"), Hold("NO")],
         View::Notice(Notice {
             page,

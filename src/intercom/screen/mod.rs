@@ -8,8 +8,11 @@ mod examples;
 pub mod framebuffer;
 mod keys;
 mod parts;
+mod rest;
 mod setup;
+mod stick;
 mod text;
+pub mod window;
 
 use std::time::Duration;
 
@@ -26,7 +29,10 @@ pub use examples::examples;
 pub use framebuffer::Framebuffer;
 pub use keys::{Key, keys};
 use parts::BODY;
+pub use rest::{BRIGHT, Glow, Rest};
+pub use stick::StickView;
 pub use text::pages;
+pub use window::Window;
 
 /// What the screen shows, derived from the state of the intercom and nothing else.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +101,8 @@ pub enum View {
     },
     /// Voice flows.
     InCall(InCall),
+    /// What is done with the stick.
+    Stick(StickView),
     /// Are the words the same at the other end?
     Compare {
         /// Ours.
@@ -188,12 +196,22 @@ impl View {
             Self::AnswerGiven { .. } => "AnswerGiven",
             Self::Connecting { .. } => "Connecting",
             Self::InCall(_) => "InCall",
+            Self::Stick(stick) => match stick {
+                StickView::Reading => "StickReading",
+                StickView::Opening => "StickOpening",
+                StickView::Writing => "StickWriting",
+                StickView::Written(_) => "StickWritten",
+                StickView::Nothing => "StickNothing",
+                StickView::Problem(_) => "StickProblem",
+                StickView::Question => "StickQuestion",
+            },
             Self::Compare { .. } => "Compare",
             Self::Notice(notice) => match notice.kind {
                 NoticeKind::Settings => "Settings",
                 NoticeKind::Ended => "Ended",
                 NoticeKind::Error => "Error",
-                NoticeKind::Note => "Note",
+                // `Note` is a keyword of Mermaid, which draws the map of the screens.
+                NoticeKind::Note => "News",
             },
         }
     }
@@ -236,6 +254,7 @@ pub fn draw(view: &View, target: &mut Framebuffer) {
         }
         View::Connecting { elapsed, .. } => connecting(*elapsed, target),
         View::InCall(in_call) => call::draw(in_call, target),
+        View::Stick(stick) => stick::draw(stick, target),
         View::Compare { words, .. } => setup::compare(words, target),
         View::Notice(notice) => {
             let page = match notice.pages {

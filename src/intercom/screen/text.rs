@@ -38,7 +38,7 @@ pub fn width(text: &str, font: &MonoFont<'_>) -> i32 {
     text.chars().count() as i32 * font.character_size.width as i32
 }
 
-/// A text in pages that [`prose`] shows whole in the body of a screen and in a font that can be read from a chair: one
+/// A text in pages that are shown whole in the body of a screen and in a font that can be read from a chair: one
 /// if it holds all, else several that are filled alike. What is beyond the last of nine is cut off, with an ellipsis.
 pub fn pages(text: &str) -> Vec<String> {
     const MOST: usize = 9;
