@@ -400,6 +400,11 @@ impl World {
         let (_, answer) = self.offer_and_answer(call);
         self.say(A, &answer);
         self.run_ms(1_500);
+        self.assert_connected();
+    }
+
+    /// Both ends said that they are connected.
+    pub fn assert_connected(&self) {
         for i in [A, B] {
             assert!(
                 self.heard_line(i, "* connected").is_some(),
@@ -410,7 +415,7 @@ impl World {
     }
 }
 
-/// Level in dBFS and dominant frequency in Hz (by zero crossings) of the last second heard.
+/// Level in dBFS and dominant frequency in Hz of the last second heard.
 pub fn listen(end: &End) -> (f64, f64) {
     let samples: Vec<f64> = end
         .heard
@@ -421,13 +426,20 @@ pub fn listen(end: &End) -> (f64, f64) {
         .flat_map(|f| f.iter().map(|s| f64::from(*s)))
         .collect();
     let energy = samples.iter().map(|s| s * s).sum::<f64>() / samples.len() as f64;
-    let crossings = samples
-        .windows(2)
-        .filter(|w| w[0] < 0.0 && w[1] >= 0.0)
-        .count();
-    let seconds = samples.len() as f64 / f64::from(RATE);
+    // The strongest line of the spectrum: zero crossings would count what conceals lost packets, too.
+    let power = |hertz: f64| {
+        let step = std::f64::consts::TAU * hertz / f64::from(RATE);
+        let parts = samples.iter().zip(0u32..).map(|(s, n)| {
+            let (sin, cos) = (step * f64::from(n)).sin_cos();
+            (s * cos, s * sin)
+        });
+        let (re, im) = parts.fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+        re * re + im * im
+    };
+    let frequencies = (100..1_000).step_by(5).map(f64::from);
+    let strongest = frequencies.max_by(|a, b| power(*a).total_cmp(&power(*b)));
     (
         10.0 * (energy / (32_768.0 * 32_768.0)).max(1e-12).log10(),
-        crossings as f64 / seconds,
+        strongest.unwrap_or_default(),
     )
 }
