@@ -436,7 +436,7 @@ pub fn listen(end: &End) -> (f64, f64) {
         let (re, im) = parts.fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
         re * re + im * im
     };
-    let frequencies = (100..1_000).step_by(5).map(f64::from);
+    let frequencies = (100..2_000).step_by(10).map(f64::from);
     let strongest = frequencies.max_by(|a, b| power(*a).total_cmp(&power(*b)));
     (
         10.0 * (energy / (32_768.0 * 32_768.0)).max(1e-12).log10(),
