@@ -30,9 +30,9 @@ def partition_offset(image):
 
 
 class Machine:
-    """One power-on, until `cut`."""
+    """One power-on, until `cut`. `port` is which of the machine's serial ports has the console."""
 
-    def __init__(self, folder, arguments, namespace=None, environment=None):
+    def __init__(self, folder, arguments, namespace=None, environment=None, port=0):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         self.serial_path, self.qmp_path = f"{folder}/serial", f"{folder}/qmp"
@@ -42,7 +42,7 @@ class Machine:
         inside = ["ip", "netns", "exec", namespace] if namespace else []
         command = inside + [
             "qemu-system-aarch64", "-nodefaults", "-no-reboot", "-display", "none",
-            "-chardev", f"socket,id=uart,path={self.serial_path},server=on,wait=on", "-serial", "chardev:uart",
+            "-chardev", f"socket,id=uart,path={self.serial_path},server=on,wait=on", *["-serial", "null"] * port, "-serial", "chardev:uart",
             "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
         ] + arguments
         self.log = open(f"{folder}/qemu.log", "w")
