@@ -668,6 +668,16 @@ fn the_name_is_shown_for_a_second_after_power_on() {
 }
 
 #[test]
+fn talk_goes_through_news_that_nobody_may_have_seen() {
+    let mut w = world(Some(PASSPHRASE));
+    w.input(A, Input::Note("the display is gone"));
+    assert_eq!((w.screen(), w.labels()[0].as_str()), ("News", "CALL"));
+    w.press(Talk);
+    assert!(w.heard_line(A, "* offer").is_some());
+    assert_eq!(w.screen(), "OfferWaiting");
+}
+
+#[test]
 fn the_light_is_off_then_glows_then_is_steady_and_blinks_while_the_microphone_is_open() {
     let mut w = world(Some(PASSPHRASE));
     // Share of two seconds that it is lit, in hundredths, and how often it goes on.

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sotto::intercom::screen::{Framebuffer, Notice, NoticeKind, View, draw, examples, pages};
+use sotto::intercom::screen::{Framebuffer, Key, Notice, NoticeKind, View, draw, examples, pages};
 use sotto::io::picture;
 
 fn golden(name: &str) -> PathBuf {
@@ -128,7 +128,7 @@ fn any_text_and_any_number_can_be_drawn() {
                 text: text.clone(),
                 page: usize::MAX - 1,
                 pages: usize::MAX,
-                microphone: None,
+                talk: Key::Idle,
             };
             draw(&View::Notice(notice(NoticeKind::Ended)), &mut screen);
             draw(&View::Notice(notice(NoticeKind::Error)), &mut screen);

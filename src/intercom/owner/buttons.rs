@@ -1,7 +1,7 @@
 //! What the buttons mean: each screen's keys to what they do.
 //!
-//! A press on a notice takes it away and does nothing else; so does the rest of that press. TALK in a call is always
-//! the microphone's, whatever the screen shows. A terminal knows no release: there TALK is toggled, and a tap stands
+//! A press on a notice takes it away and does nothing else; so does the rest of that press. But TALK goes through mere news,
+//! which nobody may have seen: a display may be missing. TALK in a call is always the microphone's, whatever the screen shows. A terminal knows no release: there TALK is toggled, and a tap stands
 //! for a hold, but where something is lost that was carried for hours it takes two.
 
 use std::time::Instant;
@@ -74,6 +74,10 @@ impl Intercom {
         } else if !self.owner.notices.is_empty() {
             match button {
                 Button::Next => self.owner.notices.next(now),
+                Button::Talk if self.owner.notices.is_news() => {
+                    self.owner.notices.dismiss(now);
+                    self.press(button);
+                }
                 _ if self.owner.notices.insists() => {}
                 _ => self.owner.notices.dismiss(now),
             }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::call::Phase;
 use super::console::Mode;
 use super::panel::Panel;
-use super::screen::{InCall, Microphone, View};
+use super::screen::{self, InCall, Key, Microphone, View};
 use super::{Intercom, status};
 use entry::Entry;
 use menu::Item;
@@ -152,10 +152,23 @@ impl Intercom {
     pub fn view(&self, now: Instant) -> View {
         // Waits began at inputs, and the clock may be read before the next one.
         let now = now.max(self.now);
-        let microphone = self.in_call().then(|| self.microphone());
-        if let Some(view) = self.owner.notices.view(microphone) {
-            return view;
+        let notices = &self.owner.notices;
+        if notices.is_empty() {
+            return self.view_beneath(now);
         }
+        let talk = if self.in_call() {
+            self.microphone().key()
+        } else if notices.is_news() {
+            let [talk, ..] = screen::keys(&self.view_beneath(now));
+            talk
+        } else {
+            Key::Idle
+        };
+        notices.view(talk).unwrap_or_else(|| self.view_beneath(now))
+    }
+
+    /// Without notices.
+    fn view_beneath(&self, now: Instant) -> View {
         if let Some(view) = self.stick.view() {
             return View::Stick(view.clone());
         }

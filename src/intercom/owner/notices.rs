@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::intercom::screen::{self, Microphone, NoticeKind, View};
+use crate::intercom::screen::{self, Key, NoticeKind, View};
 
 /// How long "ended" and errors stay, each page of them.
 const LONG: Duration = Duration::from_secs(15);
@@ -115,8 +115,19 @@ impl Notices {
         }
     }
 
-    /// The topmost, in a call or not.
-    pub fn view(&self, microphone: Option<Microphone>) -> Option<View> {
+    /// Whether all there is is a note, which stands in nobody's way.
+    pub fn is_news(&self) -> bool {
+        matches!(
+            self.stack[..],
+            [Notice::Text {
+                kind: NoticeKind::Note,
+                ..
+            }]
+        )
+    }
+
+    /// The topmost, and on it what TALK does.
+    pub fn view(&self, talk: Key) -> Option<View> {
         Some(match self.stack.last()? {
             Notice::Passphrase(words) => View::NewPassphrase(words.clone()),
             Notice::Text { kind, pages, page } => View::Notice(screen::Notice {
@@ -124,7 +135,7 @@ impl Notices {
                 text: pages.get(*page).cloned().unwrap_or_default(),
                 page: *page,
                 pages: pages.len(),
-                microphone,
+                talk,
             }),
         })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::text::pages;
-use super::{InCall, Microphone, Mode, Notice, NoticeKind, StickView, View};
+use super::{InCall, Key, Microphone, Mode, Notice, NoticeKind, StickView, View};
 use crate::intercom::code::Kind;
 use crate::intercom::owner::entry::Shown;
 use crate::intercom::owner::menu::Item;
@@ -244,14 +244,14 @@ fn calls() -> Vec<(&'static str, View)> {
 }
 
 fn notices() -> Vec<(&'static str, View)> {
-    let notice = |kind, text: &str, page: usize, microphone| {
+    let notice = |kind, text: &str, page: usize, talk| {
         let pages = pages(text);
         View::Notice(Notice {
             kind,
             text: pages[page].clone(),
             page,
             pages: pages.len(),
-            microphone,
+            talk,
         })
     };
     let differ = "the words differ: somebody may be between you; agree on a new passphrase, in person if you can";
@@ -261,24 +261,36 @@ fn notices() -> Vec<(&'static str, View)> {
     let mistake = "sotto.toml:2: unknown key `volum`, expected one of `passphrase`, `volume`, `mode`, `stun`, `sound`";
     let stuck = "the TALK button is stuck down and ignored until it is released";
     vec![
-        ("ended", notice(NoticeKind::Ended, "they hung up", 0, None)),
+        (
+            "ended",
+            notice(NoticeKind::Ended, "they hung up", 0, Key::Idle),
+        ),
         (
             "ended-words-differ",
-            notice(NoticeKind::Ended, differ, 0, None),
+            notice(NoticeKind::Ended, differ, 0, Key::Idle),
         ),
-        ("error", notice(NoticeKind::Error, answer, 0, None)),
-        ("error-long", notice(NoticeKind::Error, offer, 0, None)),
-        ("error-page-2", notice(NoticeKind::Error, cannot, 1, None)),
-        ("note", notice(NoticeKind::Note, stuck, 0, None)),
+        ("error", notice(NoticeKind::Error, answer, 0, Key::Idle)),
+        ("error-long", notice(NoticeKind::Error, offer, 0, Key::Idle)),
+        (
+            "error-page-2",
+            notice(NoticeKind::Error, cannot, 1, Key::Idle),
+        ),
+        (
+            "note",
+            notice(NoticeKind::Note, stuck, 0, Key::Press("CALL".into())),
+        ),
         (
             "note-in-call",
             notice(
                 NoticeKind::Note,
                 "the microphone is gone; it is looked for",
                 0,
-                Some(CLOSED),
+                CLOSED.key(),
             ),
         ),
-        ("settings", notice(NoticeKind::Settings, mistake, 0, None)),
+        (
+            "settings",
+            notice(NoticeKind::Settings, mistake, 0, Key::Idle),
+        ),
     ]
 }

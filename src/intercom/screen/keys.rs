@@ -83,12 +83,9 @@ pub fn keys(view: &View) -> [Key; 3] {
         },
         View::Compare { microphone, .. } => [microphone.key(), press("YES"), Hold("NO")],
         View::Notice(Notice {
-            page,
-            pages,
-            microphone,
-            ..
+            page, pages, talk, ..
         }) => [
-            microphone.map_or(Idle, Microphone::key),
+            talk.clone(),
             press(if page + 1 < *pages { "MORE" } else { "OK" }),
             Idle,
         ],

@@ -161,8 +161,8 @@ pub struct Notice {
     pub page: usize,
     /// How many there are.
     pub pages: usize,
-    /// In a call, which goes on beneath.
-    pub microphone: Option<Microphone>,
+    /// What TALK does: in a call, which goes on beneath, and beneath mere news.
+    pub talk: Key,
 }
 
 /// What a text is about.
