@@ -23,7 +23,9 @@ class Console:
 
     @classmethod
     def of_socket(cls, name, line, log):
-        return cls(name, line.fileno(), line.fileno(), log)
+        console = cls(name, line.fileno(), line.fileno(), log)
+        console.line = line  # Which would close if nobody had it.
+        return console
 
     @classmethod
     def of_program(cls, name, program, log):
