@@ -223,6 +223,24 @@ mod tests {
     }
 
     #[test]
+    fn settings_say_what_is_other_about_the_display() {
+        let settings: crate::config::Settings = parse(
+            "display = { controller = \"sh1106\", rotate = 180, address = 0x3d }",
+            "sotto.toml",
+        )
+        .unwrap();
+        let config = settings.on(Board::named("rpi").expect("it is known"), &[]);
+        let expected = Oled {
+            bus: 1,
+            address: 0x3d,
+            controller: crate::config::Controller::Sh1106,
+            size: OledSize::Tall,
+            upside_down: true,
+        };
+        assert_eq!(config.screen, Screen::Oled(expected));
+    }
+
+    #[test]
     fn every_mistake_is_a_line_that_says_where_what_and_what_is_allowed() {
         let table = [
             (

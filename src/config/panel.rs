@@ -309,6 +309,42 @@ pub struct Oled {
     pub upside_down: bool,
 }
 
+/// What settings may say of the display; a board's owner buys the one that the shop has.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DisplaySettings {
+    address: Option<Address>,
+    controller: Option<Controller>,
+    size: Option<OledSize>,
+    rotate: Option<Rotate>,
+}
+
+impl DisplaySettings {
+    /// `later` wins where both say something.
+    pub fn or(self, later: Self) -> Self {
+        Self {
+            address: later.address.or(self.address),
+            controller: later.controller.or(self.controller),
+            size: later.size.or(self.size),
+            rotate: later.rotate.or(self.rotate),
+        }
+    }
+
+    /// The board's screen, with what was said.
+    pub fn on(self, screen: Screen) -> Screen {
+        match screen {
+            Screen::Oled(board) => Screen::Oled(Oled {
+                bus: board.bus,
+                address: self.address.map_or(board.address, |a| a.0),
+                controller: self.controller.unwrap_or(board.controller),
+                size: self.size.unwrap_or(board.size),
+                upside_down: self.rotate.map_or(board.upside_down, |r| r.0),
+            }),
+            other => other,
+        }
+    }
+}
+
 /// The chip on the glass; shops sell both under the same name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -375,7 +411,7 @@ impl TryFrom<String> for Bus {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(try_from = "i64")]
 struct Address(u8);
 
@@ -397,7 +433,7 @@ impl TryFrom<i64> for Address {
 }
 
 /// Whether by 180 degrees.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "i64")]
 struct Rotate(bool);
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::panel::DisplaySettings;
 use super::serial::SerialSettings;
 use super::{
     Board, BoardName, Config, ConfigError, Device, Percent, Serial, SoundKeys, Wifi, lenient,
@@ -32,6 +33,8 @@ pub struct Settings {
     serial: SerialSettings,
     #[serde(default)]
     sound: SoundKeys,
+    #[serde(default)]
+    display: DisplaySettings,
 }
 
 impl Settings {
@@ -116,6 +119,7 @@ impl Settings {
                 baud: later.serial.baud.or(self.serial.baud),
             },
             sound: self.sound.or(later.sound),
+            display: self.display.or(later.display),
         }
     }
 
@@ -141,7 +145,7 @@ impl Settings {
             },
             buttons: board.buttons,
             led: board.led,
-            screen: board.screen,
+            screen: self.display.on(board.screen),
             capture: sound.capture.unwrap_or_else(default),
             playback: sound.playback.unwrap_or_else(default),
             microphone_level: sound.microphone_level.map(|p| p.0),
