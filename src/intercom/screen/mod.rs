@@ -231,7 +231,7 @@ pub fn draw(view: &View, target: &mut Framebuffer) {
             target,
             "Ready",
             "",
-            "Press TALK to call or enter their code",
+            "TALK calls. To answer, plug in their stick or enter their code",
         ),
         View::Menu { item, mode, volume } => setup::menu(*item, *mode, *volume, target),
         View::Replace => {
@@ -242,7 +242,7 @@ pub fn draw(view: &View, target: &mut Framebuffer) {
         View::About { stun, uptime } => setup::about(stun, *uptime, target),
         View::Preparing => headed(target, "One moment", "", "making the code"),
         View::OfferWaiting { waited, v1, .. } => {
-            let what = "Give them the code, then enter their answer";
+            let what = "Plug in a stick, or send the code and enter their answer";
             headed(target, "Offer made", &long_clock(*waited), what);
             weak(target, *v1);
         }
