@@ -668,6 +668,18 @@ fn the_name_is_shown_for_a_second_after_power_on() {
 }
 
 #[test]
+fn a_new_passphrase_stays_until_it_was_read_whatever_else_happens() {
+    let mut w = world(None);
+    w.press(Talk);
+    assert_eq!(w.screen(), "NewPassphrase");
+    w.input(A, Input::Note("the microphone is gone"));
+    w.input(A, Input::Stick(sotto::intercom::stick::Event::Arrived));
+    w.input(A, Input::Stick(sotto::intercom::stick::Event::Removed));
+    w.run(Duration::from_secs(60));
+    assert_eq!(w.screen(), "NewPassphrase");
+}
+
+#[test]
 fn talk_goes_through_news_that_nobody_may_have_seen() {
     let mut w = world(Some(PASSPHRASE));
     w.input(A, Input::Note("the display is gone"));

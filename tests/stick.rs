@@ -316,6 +316,19 @@ fn a_file_system_is_found_in_an_mbr_in_a_gpt_and_without_a_table() {
 }
 
 #[test]
+fn a_partition_for_firmware_which_no_computer_shows_is_passed_over() {
+    for script in [
+        "label: gpt\nstart=2048, size=8192, type=U\n",
+        "label: dos\nstart=2048, size=8192, type=ef\n",
+    ] {
+        let (image, _) = images::partitioned(script, 2_048, &images::empty(Kind::Fat16));
+        let mut ram = Ram::new(&image);
+        assert!(volume::write(&mut ram, &offer(1)).is_err(), "{script}");
+        assert!(ram.bytes == image, "{script}");
+    }
+}
+
+#[test]
 fn texts_are_taken_from_our_folder_first_and_the_highest_number_first() {
     let mut image = images::empty(Kind::Fat16);
     images::folder(&mut image, "Sotto");

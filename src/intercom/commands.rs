@@ -135,12 +135,14 @@ impl Intercom {
 
     /// One line on every console, and on the screen.
     pub(super) fn note(&mut self, text: &str) {
+        self.rest.wake(self.now);
         self.say(&format!("* note {text}"));
         self.owner.show_note(self.now, text);
     }
 
     /// What was asked for failed: told to the console that asked, or to all, and on the screen.
     pub(super) fn problem(&mut self, text: &str) {
+        self.rest.wake(self.now);
         let said = format!("! {text}");
         match self
             .asking

@@ -342,6 +342,7 @@ impl Intercom {
         while let Some(effect) = self.call.poll_effect() {
             match effect {
                 Effect::Event(line) => {
+                    self.rest.wake(self.now);
                     self.owner.handle_event(self.now, &line);
                     if line.starts_with("ended ") {
                         self.stick.ended();

@@ -162,7 +162,7 @@ impl Stick {
                 self.state = State::Unusable;
             }
             (Event::Slow, state) => {
-                self.problem(SLOW);
+                self.out.push_back(Said::Problem(SLOW.to_owned()));
                 self.state = state;
             }
             (Event::Removed, State::Writing(..)) => self.problem(PULLED),

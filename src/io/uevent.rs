@@ -60,6 +60,7 @@ impl Uevent {
         if !parts.next()?.contains(&b'@') {
             return None;
         }
+        let mut is_synthetic = false;
         for part in parts {
             let Some((key, value)) = std::str::from_utf8(part)
                 .ok()
@@ -80,8 +81,13 @@ impl Uevent {
                 "DEVPATH" => event.devpath = value.into(),
                 "DEVNAME" => event.devname = value.into(),
                 "DEVTYPE" => event.devtype = value.into(),
+                "SYNTH_UUID" => is_synthetic = true,
                 _ => {}
             }
+        }
+        // udev has a disk announced anew whenever it was written to.
+        if is_synthetic && event.action == Action::Change {
+            event.action = Action::Other;
         }
         (!event.devpath.is_empty()).then_some(event)
     }
@@ -135,6 +141,8 @@ impl Uevents {
                 }
             }
         }
+        // There may be more, of which no event tells again.
+        self.lost = true;
         None
     }
 
@@ -161,6 +169,15 @@ mod tests {
             ["block", "sdb", "disk"]
         );
         assert!(event.devpath.ends_with("/block/sdb"));
+    }
+
+    #[test]
+    fn a_change_that_a_program_announced_is_no_other_card() {
+        let change = "change@/x\0ACTION=change\0DEVPATH=/x\0SUBSYSTEM=block\0";
+        let parse = |text: &str| Uevent::parse(text.as_bytes()).map(|e| e.action);
+        assert_eq!(parse(change), Some(Action::Change));
+        let announced = format!("{change}SYNTH_UUID=0\0");
+        assert_eq!(parse(&announced), Some(Action::Other));
     }
 
     #[test]

@@ -74,9 +74,7 @@ impl Notices {
             Notice::Passphrase(_) => true,
             Notice::Text { kind, .. } => *kind == NoticeKind::Settings,
         });
-        if self.stack.is_empty() {
-            self.until = None;
-        }
+        self.until = None;
     }
 
     pub fn is_empty(&self) -> bool {

@@ -7,6 +7,9 @@ use super::StickError;
 use super::format::{Geometry, Kind, le16, le32};
 use super::sectors::Sectors;
 
+/// The longest file that is given back: 4096 of the smallest clusters are 2 MiB, and what we write is 120 KiB.
+const MOST_GIVEN_BACK: u64 = 4096;
+
 /// Where the bytes of a file or directory are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
@@ -140,7 +143,8 @@ impl Clusters {
         self.set_entry(sectors, last, Entry::Next(next))
     }
 
-    /// Gives a file's clusters back, if its chain is as long as its size says; a chain of another length may be another file's, too.
+    /// Gives a file's clusters back, if its chain is as long as its size says; a chain of another length may be another file's, too,
+    /// and one that is longer than any of ours is a stranger's: it stays.
     ///
     /// # Errors
     /// The medium's.
@@ -151,7 +155,7 @@ impl Clusters {
         bytes: u64,
     ) -> Result<u64, StickError> {
         let count = bytes.div_ceil(self.geometry.cluster);
-        if extent.first == 0 || count > u64::from(self.geometry.clusters) {
+        if extent.first == 0 || count > MOST_GIVEN_BACK {
             return Ok(0);
         }
         let limit = count + u64::from(!extent.contiguous);

@@ -16,6 +16,11 @@ const MAX_LOGICAL: usize = 12;
 /// Sector sizes in which tables count.
 const SIZES: [u64; 2] = [512, 4096];
 const PROTECTIVE: u8 = 0xEE;
+/// A small FAT for firmware, which some computers put first and none shows (UEFI specification, sections 5.2.2 and 5.3.3).
+const FIRMWARE: u8 = 0xEF;
+const FIRMWARE_GUID: [u8; 16] = [
+    0x28, 0x73, 0x2A, 0xC1, 0x1F, 0xF8, 0xD2, 0x11, 0xBA, 0x4B, 0x00, 0xA0, 0xC9, 0x3E, 0xC9, 0x3B,
+];
 
 /// Byte ranges that may hold a file system, in their order; always within the medium.
 pub fn candidates(medium: &mut dyn Medium) -> Vec<Range<u64>> {
@@ -67,6 +72,9 @@ fn entries(sector: &[u8; 512]) -> [Entry; 4] {
 
 fn masters(medium: &mut dyn Medium, unit: u64, table: &[Entry; 4], found: &mut Vec<Range<u64>>) {
     for entry in table {
+        if entry.kind == FIRMWARE {
+            continue;
+        }
         if !entry.is_extended() {
             add(medium, unit, entry.start, entry.length, found);
             continue;
@@ -110,7 +118,8 @@ fn guids(medium: &mut dyn Medium, unit: u64, header: u64, found: &mut Vec<Range<
             return;
         }
         let (first, last) = (le64(&entry, 32), le64(&entry, 40));
-        if entry[..16] != [0; 16] && last >= first {
+        let shown = entry[..16] != [0; 16] && entry[..16] != FIRMWARE_GUID;
+        if shown && last >= first {
             add(medium, unit, first, (last - first).saturating_add(1), found);
         }
     }
