@@ -64,8 +64,10 @@ impl Stream {
             hw.set_format(Format::S16LE)?;
             hw.set_rate_resample(true)?;
             hw.set_rate(RATE, ValueOr::Nearest)?;
-            // A card without mono gets the same on every channel.
-            let channels = hw.set_channels_near(1)?;
+            // A card without mono gets the same on every channel. Asked for mono, ALSA's `plug` would add up a stereo
+            // microphone's two, which clips; what both heard is as loud as what each did.
+            let is_plug = direction == Direction::Capture && name.starts_with("plughw:");
+            let channels = hw.set_channels_near(if is_plug { 2 } else { 1 })?;
             hw.set_period_size_near(PERIOD, ValueOr::Nearest)?;
             let buffer = hw.set_buffer_size_near(BUFFER)?;
             pcm.hw_params(&hw)?;
