@@ -2,6 +2,9 @@
 
 #![allow(missing_docs)]
 
+#[path = "support/folder.rs"]
+mod folder;
+
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::symlink;
@@ -13,33 +16,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use folder::Folder;
+
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A folder that goes with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sotto-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("the temporary folder is writable");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        std::fs::write(self.path(name), text).expect("written");
-        self.path(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A box with serial lines `ttyUSB*` in a folder, and no terminal.
 struct Appliance(Child);

@@ -10,7 +10,7 @@ use sotto::intercom::console::Mode;
 use sotto::intercom::panel::{Button, Levels};
 use sotto::intercom::screen::{Key, NoticeKind, View, keys};
 use sotto::intercom::{Input, Intercom, Setup};
-use support::{A, B, PASSPHRASE, World};
+use support::{A, B, PASSPHRASE, World, levels};
 
 use Button::{Back, Next, Talk};
 
@@ -28,11 +28,7 @@ trait Owner {
 
 impl Owner for World {
     fn levels(&mut self, down: Option<Button>) {
-        let levels = Levels {
-            talk: down == Some(Talk),
-            next: down == Some(Next),
-            back: down == Some(Back),
-        };
+        let levels = levels(down);
         // As the shell samples an idle box.
         for _ in 0..3 {
             self.input(A, Input::Buttons(levels));

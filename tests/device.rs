@@ -2,6 +2,9 @@
 
 #![allow(missing_docs)]
 
+#[path = "support/folder.rs"]
+mod folder;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,29 +14,10 @@ use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use folder::Folder;
+
 const RATE: u32 = 48_000;
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A folder that goes with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sotto-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("the temporary folder is writable");
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 struct Device {
     child: Child,
@@ -49,9 +33,9 @@ impl Device {
 
     fn start_with(folder: &Folder, name: &str, tone: f64, arguments: &[&str]) -> Self {
         let (mouth, ear, board) = (
-            folder.file(&format!("{name}-mouth.wav")),
-            folder.file(&format!("{name}-ear.wav")),
-            folder.file(&format!("{name}.toml")),
+            folder.path(&format!("{name}-mouth.wav")),
+            folder.path(&format!("{name}-ear.wav")),
+            folder.path(&format!("{name}.toml")),
         );
         write_tone(&mouth, tone);
         std::fs::write(
@@ -260,7 +244,7 @@ fn two_devices_talk_with_v1_codes() {
 /// A file is a stick, and to plug it in is to move it to where an intercom looks for one.
 fn call_by_stick(mkfs: &str) {
     let folder = Folder::new(mkfs);
-    let path = |name: &str| folder.file(name).to_str().expect("a plain path").to_owned();
+    let path = |name: &str| folder.path(name).to_str().expect("a plain path").to_owned();
     let (stick, at_a, at_b) = (path("stick.img"), path("a.img"), path("b.img"));
     let tool = |program: &str, arguments: &[&str]| {
         let output = Command::new(program)

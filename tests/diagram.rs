@@ -12,10 +12,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use sotto::intercom::console::Mode;
-use sotto::intercom::panel::{Button, Levels};
+use sotto::intercom::panel::Button;
 use sotto::intercom::screen::{Key, View, keys};
 use sotto::intercom::{Input, Intercom, Setup};
-use support::{A, B, PASSPHRASE, World};
+use support::{A, B, PASSPHRASE, World, levels};
 
 use Button::{Back, Next, Talk};
 
@@ -118,11 +118,7 @@ fn substance(view: &View) -> String {
 }
 
 fn sample(w: &mut World, down: Option<Button>) {
-    let levels = Levels {
-        talk: down == Some(Talk),
-        next: down == Some(Next),
-        back: down == Some(Back),
-    };
+    let levels = levels(down);
     for _ in 0..2 {
         w.input(A, Input::Buttons(levels));
         w.run_ms(20);

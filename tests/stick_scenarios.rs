@@ -10,7 +10,7 @@ use sotto::intercom::panel::{Button, Levels};
 use sotto::intercom::screen::{NoticeKind, StickView, View, pages};
 use sotto::intercom::stick::{Event, Order, Text};
 
-use support::{A, B, PASSPHRASE, World};
+use support::{A, B, PASSPHRASE, World, levels};
 
 const IN: &str = "* note a stick is in and being read";
 const OUT: &str = "* note the stick is out";
@@ -93,12 +93,8 @@ fn said(w: &mut World, end: usize, expected: &[&str]) {
 
 /// Presses a button without anybody typing.
 fn press(w: &mut World, end: usize, button: Button) {
-    for down in [true, false] {
-        let levels = Levels {
-            talk: down && button == Button::Talk,
-            next: down && button == Button::Next,
-            back: down && button == Button::Back,
-        };
+    for down in [Some(button), None] {
+        let levels = levels(down);
         for _ in 0..3 {
             w.input(end, Input::Buttons(levels));
             w.run_ms(20);

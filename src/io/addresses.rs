@@ -1,11 +1,11 @@
 //! Word from the kernel that the machine's addresses changed (rtnetlink).
 
 use std::io;
-use std::os::fd::AsRawFd;
 
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use mio::{Registry, Token};
+use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
+
+use super::netlink;
 
 // linux/rtnetlink.h
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;
@@ -19,14 +19,8 @@ pub struct Addresses {
 impl Addresses {
     /// Subscribes, and registers under `token`.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind(&SocketAddr::new(0, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))?;
-        socket.set_non_blocking(true)?;
-        registry.register(
-            &mut SourceFd(&socket.as_raw_fd()),
-            token,
-            Interest::READABLE,
-        )?;
+        let groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+        let socket = netlink::subscribe(registry, token, NETLINK_ROUTE, groups)?;
         Ok(Self { socket })
     }
 

@@ -5,6 +5,7 @@ pub mod cards;
 pub mod confine;
 pub mod consoles;
 pub mod mixer;
+mod netlink;
 pub mod panel;
 pub mod pcm;
 pub mod picture;

@@ -1,11 +1,11 @@
 //! Word from the kernel that a device came or went (uevents over netlink).
 
 use std::io;
-use std::os::fd::AsRawFd;
 
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_KOBJECT_UEVENT};
+use mio::{Registry, Token};
+use netlink_sys::{Socket, protocols::NETLINK_KOBJECT_UEVENT};
+
+use super::netlink;
 
 /// The multicast group of the kernel's own messages.
 const KERNEL: u32 = 1;
@@ -106,15 +106,8 @@ impl Uevents {
     /// # Errors
     /// The kernel's.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_KOBJECT_UEVENT)?;
+        let socket = netlink::subscribe(registry, token, NETLINK_KOBJECT_UEVENT, KERNEL)?;
         socket.set_rx_buf_sz(QUEUE)?;
-        socket.bind(&SocketAddr::new(0, KERNEL))?;
-        socket.set_non_blocking(true)?;
-        registry.register(
-            &mut SourceFd(&socket.as_raw_fd()),
-            token,
-            Interest::READABLE,
-        )?;
         Ok(Self {
             socket,
             buffer: Vec::with_capacity(MAX_MESSAGE),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use sotto::intercom::code::seal::derive;
 use sotto::intercom::console::Mode;
+use sotto::intercom::panel::{Button, Levels};
 use sotto::intercom::passphrase::Passphrase;
 use sotto::intercom::{Input, Intercom, Output, Setup};
 use sotto::voice::frame::{FRAME, Frame, RATE, silence};
@@ -412,6 +413,15 @@ impl World {
                 self.ends[i].lines
             );
         }
+    }
+}
+
+/// One button down, or none.
+pub fn levels(down: Option<Button>) -> Levels {
+    Levels {
+        talk: down == Some(Button::Talk),
+        next: down == Some(Button::Next),
+        back: down == Some(Button::Back),
     }
 }
 

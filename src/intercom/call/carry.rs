@@ -25,14 +25,7 @@ pub enum Meaning {
 impl Call {
     /// What a code is, as far as that can be told at once.
     pub fn meaning(&self, code: &Code) -> Meaning {
-        let given = match &self.state {
-            State::AnswerWaiting(a) => Some((&a.offer, &a.code)),
-            State::Connecting(Connecting {
-                waiting: Some(w), ..
-            }) => Some((&w.offer, &w.code)),
-            _ => None,
-        };
-        match given {
+        match self.given() {
             Some((offer, _)) if offer == code => return Meaning::Answered,
             Some((_, own)) if *own == code.to_string() => return Meaning::Own,
             _ => {}
@@ -63,6 +56,17 @@ impl Call {
                 Some(Ok(_)) => Meaning::Offer,
                 _ => Meaning::Unknown,
             },
+        }
+    }
+
+    /// The offer that was answered, and the answer, as long as the offerer has not come or the attempt may fail.
+    pub(super) fn given(&self) -> Option<(&Code, &str)> {
+        match &self.state {
+            State::AnswerWaiting(a) => Some((&a.offer, &a.code)),
+            State::Connecting(Connecting {
+                waiting: Some(w), ..
+            }) => Some((&w.offer, &w.code)),
+            _ => None,
         }
     }
 

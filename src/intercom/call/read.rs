@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Call, Connecting, Offer, OwnOffer, Purpose, State, Tried};
+use super::{Call, Offer, OwnOffer, Purpose, State, Tried};
 use crate::intercom::code::seal::Master;
 use crate::intercom::code::{Code, CodeError, Kind, v1, v2};
 use crate::intercom::link::Dialect;
@@ -149,14 +149,7 @@ impl Call {
 
     /// What to do with an offer before it is opened; `None`: open it.
     pub(super) fn known_offer(&mut self, offer: &Code) -> Option<Tried> {
-        let given = match &self.state {
-            State::AnswerWaiting(a) => Some((&a.offer, &a.code)),
-            State::Connecting(Connecting {
-                waiting: Some(w), ..
-            }) => Some((&w.offer, &w.code)),
-            _ => None,
-        };
-        if let Some((known, code)) = given
+        if let Some((known, code)) = self.given()
             && known == offer
         {
             let line = format!("answer {code}");
