@@ -115,9 +115,9 @@ fn repairable(packets: u64) -> Vec<u64> {
     let mut capture = Capture::new().unwrap();
     let (mut phase, mut carries, mut chosen) = (0.0, Vec::new(), vec![0]);
     while carries.len() < packets as usize {
-        if let Some(p) = capture.push(&syllables(&mut phase), true) {
+        capture.push(&syllables(&mut phase), true, |p| {
             carries.push(carries_repair(p.payload));
-        }
+        });
     }
     for i in 0..packets - 1 {
         if i >= chosen[chosen.len() - 1] + 20 && carries[i as usize + 1] {
@@ -474,11 +474,11 @@ fn what_the_peer_says_of_losses_steers_the_repair_data() {
         let (mut phase, mut bytes, mut repairs, mut packets) = (0.0, 0, 0, 0);
         for _ in 0..200 {
             let frame = syllables(&mut phase);
-            if let Some(p) = capture.push(&frame, true) {
+            capture.push(&frame, true, |p| {
                 bytes += p.payload.len();
                 repairs += usize::from(carries_repair(p.payload));
                 packets += 1;
-            }
+            });
         }
         assert_eq!(packets, 100);
         assert!(bytes <= 100 * 110, "{bytes} at {percent} %");
@@ -576,13 +576,13 @@ fn frames_and_packets_pass_without_an_allocation() {
     let before = ALLOCATIONS.with(Cell::get);
     for i in 0..2000_u64 {
         let spoken = tone(&mut phase);
-        if let Some(p) = capture.push(&spoken, i % 500 < 400)
-            && random.uniform() > 0.1
-        {
-            let late = (random.uniform() * 30.0) as u64;
-            let now = start + Duration::from_millis(i * 10 + late);
-            playout.insert(now, i / 2, p.timestamp, p.payload);
-        }
+        capture.push(&spoken, i % 500 < 400, |p| {
+            if random.uniform() > 0.1 {
+                let late = (random.uniform() * 30.0) as u64;
+                let now = start + Duration::from_millis(i * 10 + late);
+                playout.insert(now, i / 2, p.timestamp, p.payload);
+            }
+        });
         playout.pull(&mut frame);
     }
     assert_eq!(ALLOCATIONS.with(Cell::get), before);

@@ -213,11 +213,11 @@ impl Talk {
 
     /// 10 ms from the microphone; sent when a packet is full.
     pub fn handle_capture(&mut self, now: Instant, frame: &Frame, open: bool) {
-        if let Some(packet) = self.capture.push(frame, open) {
-            let timestamp = self.timestamp.wrapping_add(packet.timestamp);
-            self.link
-                .send_voice(now, timestamp, packet.marker, packet.payload);
-        }
+        let (link, first) = (&mut self.link, self.timestamp);
+        self.capture.push(frame, open, |packet| {
+            let timestamp = first.wrapping_add(packet.timestamp);
+            link.send_voice(now, timestamp, packet.marker, packet.payload);
+        });
     }
 
     /// Time passed.

@@ -8,7 +8,8 @@
 
 use opus::{Application, Bandwidth, Bitrate, Channels, Encoder, Signal};
 
-use super::frame::{FRAME, Frame, Meter, RATE, ramp, silence};
+use super::frame::{FRAME, Frame, Meter, RATE};
+use super::gate::{Gate, Heard};
 
 /// Samples in one packet: 20 ms.
 pub const PACKET: usize = 2 * FRAME;
@@ -44,6 +45,7 @@ pub struct Packet<'a> {
 pub struct Capture {
     encoder: Encoder,
     gate: Gate,
+    spurt: Spurt,
     /// What the next packet has so far: at most one frame between pushes.
     samples: heapless::Vec<i16, PACKET>,
     /// Of the next frame.
@@ -52,17 +54,20 @@ pub struct Capture {
     meter: Meter,
 }
 
-/// Whether the microphone is heard.
+/// Where in a talk spurt the sender is.
 #[derive(Clone, Copy)]
-enum Gate {
-    Closed,
-    Open {
+enum Spurt {
+    /// Nothing is sent.
+    Over,
+    /// Voice is sent.
+    On {
         /// The next packet is the spurt's first.
         first: bool,
     },
-    /// Faded out; a packet of nothing but silence is still to come, and becomes the end of the spurt.
-    Closing {
+    /// A packet of nothing but silence is still to come, and becomes the end of the spurt.
+    Ending {
         first: bool,
+        /// Frames of it so far.
         silent: usize,
     },
 }
@@ -82,7 +87,8 @@ impl Capture {
         encoder.set_packet_loss_perc(LEAST_LOSS.into())?;
         Ok(Self {
             encoder,
-            gate: Gate::Closed,
+            gate: Gate::default(),
+            spurt: Spurt::Over,
             samples: heapless::Vec::new(),
             timestamp: 0,
             payload: heapless::Vec::new(),
@@ -90,45 +96,33 @@ impl Capture {
         })
     }
 
-    /// Takes the next 10 ms (a shorter frame is filled up with silence), heard if `open`; gives a packet when one is full.
-    pub fn push(&mut self, frame: &Frame, open: bool) -> Option<Packet<'_>> {
+    /// Takes the next 10 ms (a shorter frame is filled up with silence), heard if `open`; hands over what packets are full.
+    pub fn push(&mut self, frame: &Frame, open: bool, mut send: impl FnMut(Packet<'_>)) {
         let mut heard = frame.clone();
         while heard.push(0).is_ok() {}
-        self.gate = match (self.gate, open) {
-            (Gate::Closed, false) => {
-                heard = silence();
-                Gate::Closed
+        self.spurt = match (self.gate.pass(&mut heard, open), self.spurt) {
+            (Heard::Voice, Spurt::Over) => Spurt::On { first: true },
+            (Heard::Voice, Spurt::On { first } | Spurt::Ending { first, .. }) => {
+                Spurt::On { first }
             }
-            (Gate::Closed, true) => {
-                ramp(&mut heard, 0.0, 1.0);
-                Gate::Open { first: true }
-            }
-            (Gate::Open { first }, true) => Gate::Open { first },
-            (Gate::Open { first }, false) => {
-                ramp(&mut heard, 1.0, 0.0);
-                Gate::Closing { first, silent: 0 }
-            }
-            (Gate::Closing { first, .. }, true) => {
-                ramp(&mut heard, 0.0, 1.0);
-                Gate::Open { first }
-            }
-            (Gate::Closing { first, silent }, false) => {
-                heard = silence();
-                let silent = silent + 1;
-                Gate::Closing { first, silent }
-            }
+            (Heard::Nothing, Spurt::Over) => Spurt::Over,
+            (Heard::Nothing, Spurt::On { first }) => Spurt::Ending { first, silent: 1 },
+            (Heard::Nothing, Spurt::Ending { first, silent }) => Spurt::Ending {
+                first,
+                silent: silent + 1,
+            },
         };
         self.meter.update(&heard);
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
-        if matches!(self.gate, Gate::Closed) {
-            return None;
+        if matches!(self.spurt, Spurt::Over) {
+            return;
         }
         // Never refused: what is full is taken out below.
         let _ = self.samples.extend_from_slice(&heard);
-        if self.samples.is_full() {
-            self.finish()
-        } else {
-            None
+        if self.samples.is_full()
+            && let Some(packet) = self.finish()
+        {
+            send(packet);
         }
     }
 
@@ -146,13 +140,13 @@ impl Capture {
 
     /// Makes the samples at hand a packet.
     fn finish(&mut self) -> Option<Packet<'_>> {
-        let ends = matches!(self.gate, Gate::Closing { silent, .. } if silent * FRAME >= PACKET);
-        let marker = match &mut self.gate {
-            Gate::Closed => false,
-            Gate::Open { first } | Gate::Closing { first, .. } => std::mem::take(first),
+        let ends = matches!(self.spurt, Spurt::Ending { silent, .. } if silent * FRAME >= PACKET);
+        let marker = match &mut self.spurt {
+            Spurt::Over => false,
+            Spurt::On { first } | Spurt::Ending { first, .. } => std::mem::take(first),
         };
         if ends {
-            self.gate = Gate::Closed;
+            self.spurt = Spurt::Over;
             self.payload.truncate(1);
             self.payload
                 .iter_mut()
@@ -186,9 +180,11 @@ mod tests {
     fn pushes(capture: &mut Capture, open: bool, frames: usize) -> Vec<Option<(u32, bool, bool)>> {
         (0..frames)
             .map(|_| {
-                capture
-                    .push(&tone(), open)
-                    .map(|p| (p.timestamp, p.marker, p.payload.len() == 1))
+                let mut sent = None;
+                capture.push(&tone(), open, |p| {
+                    sent = Some((p.timestamp, p.marker, p.payload.len() == 1));
+                });
+                sent
             })
             .collect()
     }
@@ -272,9 +268,9 @@ mod tests {
         let mut capture = Capture::new().unwrap();
         let mut repaired = 0;
         for _ in 0..100 {
-            if let Some(p) = capture.push(&tone(), true) {
+            capture.push(&tone(), true, |p| {
                 repaired += usize::from(crate::voice::payload::carries_repair(p.payload));
-            }
+            });
         }
         assert!(repaired > 40, "{repaired} of 50");
     }

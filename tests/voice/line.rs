@@ -64,7 +64,7 @@ impl Line {
         while self.ms < end {
             if self.ms.is_multiple_of(10) {
                 let frame = (self.mouth)(&mut self.phase);
-                if let Some(p) = self.capture.push(&frame, self.talking) {
+                self.capture.push(&frame, self.talking, |p| {
                     let timestamp = self.timestamp.wrapping_add(p.timestamp);
                     for delay in network(self.sent) {
                         let key = (
@@ -76,7 +76,7 @@ impl Line {
                     }
                     self.sequence = self.sequence.wrapping_add(1);
                     self.sent += 1;
-                }
+                });
             }
             while let Some(entry) = self.on_the_way.first_entry()
                 && entry.key().0 <= self.ms
