@@ -1,0 +1,176 @@
+//! Speech through the sending half, a bad wire in virtual time and the receiving half: what `lab.py` does in real time with
+//! two programs, this does with the codec alone in a second. For finding out what a change of `voice` does.
+//!
+//! The wire has the lab's own faults, by the same names. The peer's reports of loss come once a second, half a round trip old.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use sotto::voice::capture::Capture;
+use sotto::voice::frame::{FRAME, Frame, RATE, silence};
+use sotto::voice::playout::Playout;
+
+/// Silence before the speech, in which the ends get to know the wire, and after it.
+const LEAD: usize = 5;
+const TAIL: usize = 2;
+
+#[derive(Parser)]
+struct Args {
+    /// 48 kHz mono, 16 bit.
+    speech: PathBuf,
+    /// What was said, with silence before and after, goes here …
+    said: PathBuf,
+    /// … and what was heard here: they begin together.
+    heard: PathBuf,
+    /// Percent of packets lost.
+    #[arg(long, default_value_t = 0.0)]
+    loss: f64,
+    /// Mean length of a burst of losses, packets; 1: independent ones.
+    #[arg(long, default_value_t = 1.0)]
+    burst: f64,
+    /// ms, one way.
+    #[arg(long, default_value_t = 0.0)]
+    delay: f64,
+    /// Standard deviation of what is added to it, ms.
+    #[arg(long, default_value_t = 0.0)]
+    jitter: f64,
+    /// How much faster the speaker's clock is than the microphone's.
+    #[arg(long, default_value_t = 0.0, allow_hyphen_values = true)]
+    ppm: f64,
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// The speech is said so many times.
+    #[arg(long, default_value_t = 1)]
+    times: usize,
+}
+
+fn main() {
+    let args = Args::parse();
+    let mut reader = WavReader::open(&args.speech).expect("the speech can be read");
+    let speech: Vec<i16> = reader.samples().map(|s| s.expect("16 bit")).collect();
+    let mut said = vec![0; LEAD * RATE as usize];
+    for _ in 0..args.times {
+        said.extend_from_slice(&speech);
+    }
+    said.resize(said.len() + TAIL * RATE as usize, 0);
+
+    let mut capture = Capture::new().expect("libopus starts");
+    let mut playout = Playout::new().expect("libopus starts");
+    let mut wire = Wire {
+        args: &args,
+        random: Random(args.seed),
+        bad: false,
+    };
+    let start = Instant::now();
+    let (mut heard, mut on_the_way) = (Vec::with_capacity(said.len()), BTreeMap::new());
+    let (mut sent, mut bytes, mut pulls) = (0_u64, 0, 0_u64);
+    let (mut arrived, mut reported) = (0_u64, (0_u64, 0_u64));
+    for ms in 0..(said.len() / FRAME * 10) as u64 {
+        let now = start + Duration::from_millis(ms);
+        if ms % 10 == 0 {
+            let from = ms as usize / 10 * FRAME;
+            let frame: Frame = said[from..from + FRAME].iter().copied().collect();
+            capture.push(&frame, true, |p| {
+                bytes += p.payload.len();
+                if let Some(late) = wire.carry() {
+                    let at = (ms as f64 + late) * 1000.0;
+                    on_the_way.insert((at as u64, sent), (p.timestamp, p.payload.to_vec()));
+                }
+                sent += 1;
+            });
+        }
+        if ms % 1000 == 999 {
+            let (expected, came) = (sent - reported.0, arrived - reported.1);
+            reported = (sent, arrived);
+            let lost = expected.saturating_sub(came) * 100 / expected.max(1);
+            capture.set_expected_loss(lost as u8);
+        }
+        while let Some(first) = on_the_way.first_entry()
+            && first.key().0 <= ms * 1000
+        {
+            let ((_, sequence), (timestamp, payload)) = first.remove_entry();
+            arrived += 1;
+            playout.insert(now, sequence, timestamp, &payload);
+        }
+        if ms as f64 >= (pulls * 10 + 5) as f64 * (1.0 - args.ppm / 1e6) {
+            let mut frame = silence();
+            playout.pull(&mut frame);
+            heard.extend_from_slice(&frame);
+            pulls += 1;
+        }
+    }
+    write(&args.said, &said);
+    write(&args.heard, &heard);
+    let seconds = said.len() as f64 / f64::from(RATE);
+    let stats = serde_json::to_value(playout.stats()).expect("counters are JSON");
+    println!(
+        "{}",
+        serde_json::json!({
+            "packets_per_s": sent as f64 / seconds,
+            "payload_kbit_per_s": bytes as f64 * 8.0 / 1000.0 / seconds,
+            "playout": stats,
+        })
+    );
+}
+
+fn write(path: &PathBuf, samples: &[i16]) {
+    let spec = WavSpec {
+        channels: 1,
+        sample_rate: RATE,
+        bits_per_sample: 16,
+        sample_format: SampleFormat::Int,
+    };
+    let mut writer = WavWriter::create(path, spec).expect("the file can be made");
+    for &sample in samples {
+        writer.write_sample(sample).expect("the disk has room");
+    }
+    writer.finalize().expect("the disk has room");
+}
+
+struct Wire<'a> {
+    args: &'a Args,
+    random: Random,
+    bad: bool,
+}
+
+impl Wire<'_> {
+    /// After how many ms the next packet arrives, if it does. Loss is independent, or comes in Gilbert's bursts.
+    fn carry(&mut self) -> Option<f64> {
+        let (p, n) = (self.args.loss / 100.0, self.args.burst);
+        let lost = if n <= 1.0 {
+            self.random.uniform() < p
+        } else {
+            let chance = if self.bad {
+                1.0 - 1.0 / n
+            } else {
+                p / ((1.0 - p) * n)
+            };
+            self.bad = self.random.uniform() < chance;
+            self.bad
+        };
+        let late = self.args.delay + (self.random.normal() * self.args.jitter).abs();
+        (!lost).then_some(late)
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Box and Muller's.
+    fn normal(&mut self) -> f64 {
+        let r = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        r * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+}
