@@ -139,14 +139,15 @@ export function analyse(samples, rate, frequency) {
 
 // ---- call.html ---------------------------------------------------------------------------------------------------------
 
-/** One Chromium with its own microphone: a file that it plays again and again. */
-export async function launch(microphone) {
+/** One Chromium with its own microphone: a file that it plays again and again, or the sound card's. */
+export async function launch(microphone, executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium") {
+  const file = microphone ? ["--use-fake-device-for-media-stream", `--use-file-for-fake-audio-capture=${microphone}`] : [];
   const server = await chromium.launchServer({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath,
     headless: true,
     // Muted, Chromium renders no remote audio at all.
     ignoreDefaultArgs: ["--mute-audio"],
-    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", `--use-file-for-fake-audio-capture=${microphone}`],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--use-fake-ui-for-media-stream", ...file],
   });
   onEnd(() => server.kill());
   const browser = await chromium.connect(server.wsEndpoint());
