@@ -49,6 +49,19 @@ enum Command {
         #[arg(long, value_name = "LEVEL", default_value = "off")]
         log: log::LevelFilter,
     },
+    /// Play a rising tone and listen for it: says how late and how loud the speaker comes back, and what is wrong with it or
+    /// the microphone. Fails if something is.
+    Selftest {
+        /// As for `run`.
+        #[arg(long, value_name = "auto|NAME|FILE")]
+        board: Option<String>,
+        /// As for `run`.
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
+        /// As for `run`.
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
     /// Say whether a board file is right.
     CheckBoard {
         /// The file.
@@ -99,6 +112,11 @@ fn main() -> ExitCode {
                 user.as_deref(),
             )
         }
+        Command::Selftest {
+            board,
+            settings,
+            set,
+        } => selftest(board.as_deref(), settings.as_deref(), &set),
         Command::CheckBoard { file } => Board::read(&file)
             .map(|board| println!("{}: a good board file for `{}`", file.display(), board.name))
             .map_err(Into::into),
@@ -135,7 +153,25 @@ fn run(
     let user = user.map(User::named).transpose()?;
     let mut config = configure(board, settings, set)?;
     config.stick = stick.unwrap_or(config.stick);
-    Ok(io::run(config, consoles, user.as_ref())?)
+    io::run(config, consoles, user.as_ref())?;
+    Ok(())
+}
+
+/// As an intercom that does this and nothing else.
+fn selftest(
+    board: Option<&str>,
+    settings: Option<&Path>,
+    set: &[String],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let config = configure(board, settings, set)?.for_sound_check();
+    let outcome = io::run(config, &[], None)?.unwrap_or_default();
+    for line in &outcome.said {
+        println!("{line}");
+    }
+    match outcome.good {
+        true => Ok(()),
+        false => Err("the sound check found something wrong".into()),
+    }
 }
 
 fn configure(

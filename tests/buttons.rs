@@ -276,7 +276,7 @@ fn the_menu_goes_through_all_that_can_be_set() {
     let mut w = world(Some(PASSPHRASE));
     w.press(Next);
     let mut seen = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..7 {
         let View::Menu { item, mode, volume } = w.view() else {
             panic!("{}", w.screen());
         };
@@ -290,6 +290,7 @@ fn the_menu_goes_through_all_that_can_be_set() {
             "Mode: push to talk / CHANGE",
             "Enter passphrase / OPEN",
             "New passphrase / OPEN",
+            "Sound check / START",
             "About / OPEN",
             "Volume: 100 / OPEN"
         ]
@@ -322,7 +323,7 @@ fn a_new_passphrase_in_place_of_one_in_use_is_asked_for_twice() {
 #[test]
 fn about_says_which_server_is_asked() {
     let mut w = world(Some(PASSPHRASE));
-    for button in [Next, Next, Next, Next, Next, Talk] {
+    for button in [Next, Next, Next, Next, Next, Next, Talk] {
         w.press(button);
     }
     let View::About { stun, uptime } = w.view() else {
@@ -573,6 +574,7 @@ fn mistakes_in_the_settings_are_read_page_by_page_and_told_to_each_console() {
         mode: Mode::Ptt,
         stun: Vec::new(),
         can_quit: false,
+        check_only: false,
         problems: problems.clone(),
     };
     w.ends[A].intercom = Intercom::new(w.now, setup, Box::new(|bytes| bytes.fill(7)));

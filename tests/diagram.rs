@@ -111,7 +111,9 @@ fn substance(view: &View) -> String {
         View::InCall(_) | View::OfferWaiting { .. } | View::AnswerGiven { .. } => {
             format!("{:?}", place(view))
         }
-        View::Connecting { .. } | View::About { .. } => format!("{:?}", place(view)),
+        View::Connecting { .. } | View::About { .. } | View::SoundCheck { .. } => {
+            format!("{:?}", place(view))
+        }
         View::Entering(entry) => format!("{:?} {:?}", *entry.text, entry.halves),
         view => format!("{view:?}"),
     }
@@ -141,6 +143,7 @@ fn begin(root: Root) -> World {
             mode: Mode::Ptt,
             stun: Vec::new(),
             can_quit: false,
+            check_only: false,
             problems: vec!["sotto.toml:1: unknown key `volum`".into()],
         };
         w.ends[A].intercom = Intercom::new(w.now, setup, Box::new(|bytes| bytes.fill(7)));

@@ -29,6 +29,7 @@ impl Bench {
             mode: Mode::Open,
             stun: Vec::new(),
             can_quit: true,
+            check_only: false,
             problems: Vec::new(),
         };
         let mut seed = 5u8;

@@ -63,6 +63,21 @@ pub struct Config {
     pub stick: Stick,
 }
 
+impl Config {
+    /// The sound card, checked, and nothing else.
+    pub fn for_sound_check(mut self) -> Self {
+        self.setup.check_only = true;
+        self.setup.stun.clear();
+        self.buttons = Buttons::default();
+        self.led = None;
+        self.screen = Screen::None;
+        self.serial.consoles.clear();
+        self.watchdog = None;
+        self.stick = Stick::None;
+        self
+    }
+}
+
 fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, ConfigError> {
     std::fs::read_to_string(path)
         .map(zeroize::Zeroizing::new)

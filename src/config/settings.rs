@@ -141,6 +141,7 @@ impl Settings {
                 },
                 stun,
                 can_quit: board.quit,
+                check_only: false,
                 problems: problems.iter().map(ToString::to_string).collect(),
             },
             buttons: board.buttons,

@@ -58,6 +58,7 @@ impl Intercom {
             Command::Mode(mode) => self.setup.mode = mode,
             Command::Volume(volume) => self.setup.volume = volume,
             Command::Mute(muted) => self.owner.muted = muted,
+            Command::Check => self.start_check(),
             Command::Same => self.call.words_are(now, true),
             Command::Differ => self.call.words_are(now, false),
             Command::Hang => self.call.hang_up(now),
@@ -157,6 +158,9 @@ impl Intercom {
 
     /// One line on every console.
     pub(super) fn say(&mut self, line: &str) {
+        if let Some(outcome) = &mut self.outcome {
+            outcome.said.push(line.to_owned());
+        }
         let consoles: Vec<ConsoleId> = self.consoles.keys().copied().collect();
         for console in consoles {
             self.reply(console, line);

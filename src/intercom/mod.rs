@@ -4,6 +4,7 @@
 //! [`Intercom::poll_timeout`]. No input fails: a bad one is an output that says so.
 
 pub mod call;
+mod check;
 pub mod code;
 mod commands;
 pub mod console;
@@ -28,6 +29,8 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use call::{Call, Effect, Phase};
+use check::Check;
+pub use check::Outcome;
 use code::seal::Master;
 use console::{Console, Mode};
 use keys::Request;
@@ -145,6 +148,8 @@ pub struct Setup {
     pub stun: Vec<String>,
     /// Whether `quit` leaves: a computer's intercom may, a box may not.
     pub can_quit: bool,
+    /// Only checks the sound, and leaves.
+    pub check_only: bool,
     /// Mistakes in the settings, a line each: shown at the start and told to each console.
     pub problems: Vec<String>,
 }
@@ -159,6 +164,9 @@ pub struct Intercom {
     owner: Owner,
     rest: Rest,
     volume: Volume,
+    check: Option<Check>,
+    /// Of a sound check that is all there is to do.
+    outcome: Option<Outcome>,
     stick: Stick,
     /// The console whose command is being run: problems are its own.
     asking: Option<ConsoleId>,
@@ -181,6 +189,8 @@ impl Intercom {
             owner: Owner::default(),
             rest: Rest::new(now),
             volume: Volume::new(setup.volume),
+            check: None,
+            outcome: setup.check_only.then(Outcome::default),
             setup,
             stick: Stick::default(),
             asking: None,
@@ -193,6 +203,9 @@ impl Intercom {
             intercom.collect();
         }
         intercom.owner.show_settings(now, &intercom.setup.problems);
+        if intercom.setup.check_only {
+            intercom.start_check();
+        }
         intercom
     }
 
@@ -249,6 +262,7 @@ impl Intercom {
                 self.tap(button);
             }
             Input::Capture(frame) => {
+                self.check_capture(frame);
                 let open = self.mic_open();
                 self.call.handle_capture(now, frame, open);
             }
@@ -270,7 +284,8 @@ impl Intercom {
     /// When to come back at the latest, even if nothing happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let consoles = self.consoles.values().filter_map(Console::poll_timeout);
-        [self.owner.poll_timeout(), self.call.poll_timeout()]
+        let check = self.check.as_ref().map(Check::poll_timeout);
+        [self.owner.poll_timeout(), self.call.poll_timeout(), check]
             .into_iter()
             .flatten()
             .chain(consoles)
@@ -284,8 +299,19 @@ impl Intercom {
                 talk.playout_mut().pull(frame);
                 self.volume.apply(frame, self.setup.volume);
             }
-            None => *frame = frame::silence(),
+            None => match &mut self.check {
+                Some(check) => {
+                    check.play(frame);
+                    self.volume.apply(frame, self.setup.volume);
+                }
+                None => *frame = frame::silence(),
+            },
         }
+    }
+
+    /// What came of it, if a sound check was all there was to do.
+    pub fn into_outcome(self) -> Option<Outcome> {
+        self.outcome
     }
 
     /// Whether voice flows, so that buttons are sampled more often and the screen moves.
@@ -302,6 +328,7 @@ impl Intercom {
         self.owner.handle_timeout(now);
         self.run_gestures();
         self.call.handle_timeout(now);
+        self.handle_check_timeout(now);
         let due: Vec<ConsoleId> = self.consoles.keys().copied().collect();
         for console in due {
             if let Some(c) = self.consoles.get_mut(&console) {
@@ -336,6 +363,9 @@ impl Intercom {
             }
         }
         self.settle_page();
+        if self.call.phase() != Phase::Idle {
+            self.stop_check();
+        }
     }
 
     fn take_effects(&mut self) {

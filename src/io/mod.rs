@@ -29,7 +29,7 @@ use mio::{Events, Poll, Token, Waker};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::config::Config;
-use crate::intercom::{Input, Intercom, Output, screen};
+use crate::intercom::{Input, Intercom, Outcome, Output, screen};
 
 use addresses::Addresses;
 use confine::User;
@@ -61,11 +61,15 @@ const PIECE: Duration = Duration::from_micros(panel::oled::TURN as u64);
 /// address cannot be bound until it has been checked for duplicates (RFC 4862).
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Runs an intercom until it is told to quit; as that user, once everything is open.
+/// Runs an intercom until it is told to quit; as that user, once everything is open. Gives what came of a sound check, if that was all.
 ///
 /// # Errors
 /// What it cannot begin without: a console that was asked for, a WAV file, the user, the kernel's own services.
-pub fn run(config: Config, consoles: &[ConsolePath], user: Option<&User>) -> io::Result<()> {
+pub fn run(
+    config: Config,
+    consoles: &[ConsolePath],
+    user: Option<&User>,
+) -> io::Result<Option<Outcome>> {
     let mut shell = Shell::new(config, consoles, user)?;
     while !shell.quit {
         shell.turn()?;
@@ -74,7 +78,7 @@ pub fn run(config: Config, consoles: &[ConsolePath], user: Option<&User>) -> io:
     if let Some(watchdog) = shell.watchdog.take() {
         watchdog.stop();
     }
-    Ok(())
+    Ok(shell.intercom.into_outcome())
 }
 
 struct Shell {

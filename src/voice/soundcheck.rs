@@ -79,8 +79,8 @@ pub struct Report {
 /// The way from the speaker to the microphone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Echo {
-    /// From the frame that goes to the speaker to the frame that comes from the microphone, ms: all that this box adds to a
-    /// call's mouth-to-ear delay, but for the codec and the network.
+    /// From a sample on its way to the speaker to the same from the microphone, ms, counted in frames as the echo canceller does:
+    /// both buffers and the air. With the frame that has to be full, 10 ms, it is what two such boxes' sound cards add to a call.
     pub delay_ms: f64,
     /// Of what comes back over what was played, dB.
     pub level_db: f64,

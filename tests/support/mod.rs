@@ -118,6 +118,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         mode: Mode::Open,
         stun: Vec::new(),
         can_quit: true,
+        check_only: false,
         problems: Vec::new(),
     };
     let fill = move |bytes: &mut [u8]| {

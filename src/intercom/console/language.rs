@@ -31,6 +31,8 @@ pub enum Command {
     Volume(u8),
     /// `mute on`, `mute off`
     Mute(bool),
+    /// `check`
+    Check,
     /// `same`
     Same,
     /// `differ`
@@ -94,6 +96,7 @@ impl fmt::Debug for Command {
             Self::Mute(on) => write!(f, "Mute({on})"),
             Self::Help => f.write_str("Help"),
             Self::MakePassphrase => f.write_str("MakePassphrase"),
+            Self::Check => f.write_str("Check"),
             Self::Same => f.write_str("Same"),
             Self::Differ => f.write_str("Differ"),
             Self::Hang => f.write_str("Hang"),
@@ -134,6 +137,7 @@ talk on, talk off   press and release the talk button
 mode open, mode ptt talk without the button, or only while it is pressed
 volume 0-100        loudness of the speaker
 mute on, mute off   the microphone
+check               try the microphone and the speaker by themselves
 same, differ        the words are the same at the other end, or are not
 hang                end the call, or forget the code that waits
 status, stats       where things stand, and counters, as a line of JSON
@@ -198,6 +202,7 @@ pub(super) fn command(line: &str) -> Option<Result<Command, NotUnderstood>> {
                 takes: "0 to 100",
             }),
         },
+        "check" => none("check", Command::Check),
         "same" => none("same", Command::Same),
         "differ" => none("differ", Command::Differ),
         "hang" => none("hang", Command::Hang),

@@ -94,6 +94,8 @@ impl Intercom {
     fn press_state(&mut self, button: Button) {
         let now = self.now;
         match (button, self.call.phase()) {
+            (Button::Back, Phase::Idle) if self.check.is_some() => self.stop_check(),
+            (_, Phase::Idle) if self.check.is_some() => {}
             (Button::Talk, Phase::Idle) if !self.call.has_passphrase() => {
                 self.make_passphrase();
             }
@@ -151,6 +153,7 @@ impl Intercom {
             Item::Make => Page::Replace,
             Item::Volume => Page::Volume,
             Item::About => Page::About,
+            Item::Check => return self.start_check(),
             Item::Mode => {
                 self.setup.mode = match self.setup.mode {
                     Mode::Open => Mode::Ptt,

@@ -13,17 +13,20 @@ pub enum Item {
     Mode,
     /// Of the speaker.
     Volume,
+    /// Try microphone and speaker.
+    Check,
     /// Name, version, servers.
     About,
 }
 
 impl Item {
     /// From top to bottom.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Volume,
         Self::Mode,
         Self::Enter,
         Self::Make,
+        Self::Check,
         Self::About,
     ];
 
@@ -41,6 +44,7 @@ impl Item {
             (Self::Mode, Mode::Ptt) => "Mode: push to talk".into(),
             (Self::Mode, Mode::Open) => "Mode: open mic".into(),
             (Self::Volume, _) => format!("Volume: {volume}"),
+            (Self::Check, _) => "Sound check".into(),
             (Self::About, _) => "About".into(),
         }
     }
@@ -49,6 +53,7 @@ impl Item {
     pub fn verb(self) -> &'static str {
         match self {
             Self::Mode => "CHANGE",
+            Self::Check => "START",
             _ => "OPEN",
         }
     }

@@ -132,6 +132,11 @@ impl Owner {
         self.notices.settings(now, problems);
     }
 
+    /// What a sound check found.
+    pub fn show_check(&mut self, now: Instant, text: &str) {
+        self.notices.check(now, text);
+    }
+
     /// Something that was asked for failed.
     pub fn show_problem(&mut self, now: Instant, text: &str) {
         self.notices.problem(now, text);
@@ -208,6 +213,9 @@ impl Intercom {
     fn state_view(&self, now: Instant) -> View {
         let again = self.owner.tapped.is_some_and(|until| now < until);
         match self.call.phase() {
+            Phase::Idle if let Some(check) = &self.check => View::SoundCheck {
+                percent: check.percent(),
+            },
             Phase::Idle if !self.owner.awake && now < self.started + START => View::Start,
             Phase::Idle if self.call.has_passphrase() => View::Ready,
             Phase::Idle => View::NoPassphrase,

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::intercom::screen::{self, Key, NoticeKind, View};
 
-/// How long "ended" and errors stay, each page of them.
+/// How long "ended", errors and what a sound check found stay, each page of them.
 const LONG: Duration = Duration::from_secs(15);
 /// How long notes do.
 const SHORT: Duration = Duration::from_secs(8);
@@ -45,6 +45,10 @@ impl Notices {
 
     pub fn ended(&mut self, now: Instant, reason: &str) {
         self.put(now, NoticeKind::Ended, screen::pages(reason));
+    }
+
+    pub fn check(&mut self, now: Instant, text: &str) {
+        self.put(now, NoticeKind::Check, screen::pages(text));
     }
 
     pub fn problem(&mut self, now: Instant, text: &str) {
@@ -144,7 +148,7 @@ impl Notices {
             None | Some(Notice::Passphrase(_)) => None,
             Some(Notice::Text { kind, .. }) => match kind {
                 NoticeKind::Settings => None,
-                NoticeKind::Ended | NoticeKind::Error => Some(now + LONG),
+                NoticeKind::Ended | NoticeKind::Error | NoticeKind::Check => Some(now + LONG),
                 NoticeKind::Note => Some(now + SHORT),
             },
         };

@@ -76,6 +76,7 @@ fn set_up() -> Vec<(&'static str, View)> {
         ("menu", menu(Item::Mode)),
         ("menu-end", menu(Item::About)),
         ("replace", View::Replace),
+        ("sound-check", View::SoundCheck { percent: 45 }),
         ("volume", volume(70, None)),
         ("volume-in-call", volume(100, Some(CLOSED))),
         (
@@ -259,6 +260,7 @@ fn notices() -> Vec<(&'static str, View)> {
     let offer = "This is their offer, and your own offer is waiting. Hold BACK, or type hang, to forget yours; then enter theirs again.";
     let cannot = "the key could not be made: this machine has no memory for it; try again, and if it does not help, switch the intercom off and on again";
     let mistake = "sotto.toml:2: unknown key `volum`, expected one of `passphrase`, `volume`, `mode`, `stun`, `sound`";
+    let heard = "All is well. What the speaker plays is heard after 62 ms, 9 dB softer, 1 % distorted; the room is at -58 dBFS.";
     let stuck = "the TALK button is stuck down and ignored until it is released";
     vec![
         (
@@ -275,6 +277,7 @@ fn notices() -> Vec<(&'static str, View)> {
             "error-page-2",
             notice(NoticeKind::Error, cannot, 1, Key::Idle),
         ),
+        ("checked", notice(NoticeKind::Check, heard, 0, Key::Idle)),
         (
             "note",
             notice(NoticeKind::Note, stuck, 0, Key::Press("CALL".into())),

@@ -70,6 +70,7 @@ pub fn keys(view: &View) -> [Key; 3] {
             if *volume > 0 { press("SOFTER") } else { Idle },
         ],
         View::About { .. } => [Idle, Idle, press("LEAVE")],
+        View::SoundCheck { .. } => [Idle, Idle, press("STOP")],
         View::Preparing => [Idle, Idle, press("CANCEL")],
         View::OfferWaiting { again, .. } | View::AnswerGiven { again, .. } => {
             [Idle, Idle, hold("FORGET", *again)]

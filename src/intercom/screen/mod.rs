@@ -72,6 +72,11 @@ pub enum View {
         /// Since it was switched on.
         uptime: Duration,
     },
+    /// The speaker is played to the microphone.
+    SoundCheck {
+        /// How much of it is done, 0 to 100.
+        percent: u8,
+    },
     /// A key is being derived, or addresses gathered.
     Preparing,
     /// Our offer waits for its answer.
@@ -174,6 +179,8 @@ pub enum NoticeKind {
     Ended,
     /// Something was wrong; as in `! …`: what happened and what to do.
     Error,
+    /// What a sound check found; as in `* check …`.
+    Check,
     /// A device, an address, a button; as in `* note …`.
     Note,
 }
@@ -191,6 +198,7 @@ impl View {
             Self::Replace => "Replace",
             Self::Volume { .. } => "Volume",
             Self::About { .. } => "About",
+            Self::SoundCheck { .. } => "SoundCheck",
             Self::Preparing => "Preparing",
             Self::OfferWaiting { .. } => "OfferWaiting",
             Self::AnswerGiven { .. } => "AnswerGiven",
@@ -209,6 +217,7 @@ impl View {
                 NoticeKind::Settings => "Settings",
                 NoticeKind::Ended => "Ended",
                 NoticeKind::Error => "Error",
+                NoticeKind::Check => "Checked",
                 // `Note` is a keyword of Mermaid, which draws the map of the screens.
                 NoticeKind::Note => "News",
             },
@@ -240,6 +249,12 @@ pub fn draw(view: &View, target: &mut Framebuffer) {
         }
         View::Volume { volume, .. } => setup::volume(*volume, target),
         View::About { stun, uptime } => setup::about(stun, *uptime, target),
+        View::SoundCheck { percent } => headed(
+            target,
+            "Sound check",
+            &format!("{percent} %"),
+            "Quiet, please: it plays a rising tone and listens for it",
+        ),
         View::Preparing => headed(target, "One moment", "", "making the code"),
         View::OfferWaiting { waited, v1, .. } => {
             let what = "Plug in a stick, or send the code and enter their answer";
@@ -264,6 +279,7 @@ pub fn draw(view: &View, target: &mut Framebuffer) {
                 NoticeKind::Settings => parts::alert(target, "sotto.toml", &page),
                 NoticeKind::Error => parts::alert(target, "Not done", &page),
                 NoticeKind::Ended => parts::headline(target, "Ended", &page),
+                NoticeKind::Check => parts::headline(target, "Sound check", &page),
                 NoticeKind::Note => parts::headline(target, "Note", &page),
             }
             text::prose(target, &notice.text, BODY);

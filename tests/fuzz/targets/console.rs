@@ -15,6 +15,7 @@ fuzz_target!(|portions: Vec<(u8, Vec<u8>)>| {
         mode: Mode::Ptt,
         stun: Vec::new(),
         can_quit: true,
+        check_only: false,
         problems: Vec::new(),
     };
     let mut intercom = Intercom::new(now, setup, Box::new(|bytes: &mut [u8]| bytes.fill(3)));
