@@ -4,6 +4,8 @@
 mod arrivals;
 #[path = "voice/line.rs"]
 mod line;
+#[path = "voice/push_to_talk.rs"]
+mod push_to_talk;
 #[path = "voice/senders.rs"]
 mod senders;
 

@@ -249,8 +249,8 @@ impl Intercom {
                 self.tap(button);
             }
             Input::Capture(frame) => {
-                let open = self.mic_open();
-                self.call.handle_capture(now, frame, open);
+                let switch = self.mic_switch();
+                self.call.handle_capture(now, frame, switch);
             }
             Input::Note(text) => self.note(text),
             Input::Stick(event) => {

@@ -8,6 +8,7 @@ use super::paths::{Paths, Transmit};
 use super::verify::{Message, Verify};
 use crate::voice::capture::Capture;
 use crate::voice::frame::Frame;
+use crate::voice::gate::Switch;
 use crate::voice::playout::Playout;
 
 /// How long the peer's commitment may take. It comes over SCTP, whose handshake sends a lost packet again after 3, 6, 12 … s
@@ -212,9 +213,9 @@ impl Talk {
     }
 
     /// 10 ms from the microphone; sent when a packet is full.
-    pub fn handle_capture(&mut self, now: Instant, frame: &Frame, open: bool) {
+    pub fn handle_capture(&mut self, now: Instant, frame: &Frame, switch: Switch) {
         let (link, first) = (&mut self.link, self.timestamp);
-        self.capture.push(frame, open, |packet| {
+        self.capture.push(frame, switch, |packet| {
             let timestamp = first.wrapping_add(packet.timestamp);
             link.send_voice(now, timestamp, packet.marker, packet.payload);
         });

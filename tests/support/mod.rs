@@ -17,6 +17,9 @@ pub const A: usize = 0;
 pub const B: usize = 1;
 pub const PASSPHRASE: &str = "correct horse battery staple";
 
+/// How long a click at a microphone is.
+pub const CLICK: Duration = Duration::from_millis(2);
+
 /// RFC 7983: what a datagram is, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -77,6 +80,10 @@ pub struct End {
     /// A tone in the microphone, in Hz.
     pub tone: Option<f64>,
     phase: f64,
+    /// When a tongue clicks at the microphone, for [`CLICK`] of 1 kHz each time.
+    pub clicks: Vec<Instant>,
+    /// Voice packets sent: when, and their RTP timestamps.
+    pub packets: Vec<(Instant, u32)>,
     partial: Vec<u8>,
     /// What the stick was to be written with, newest last.
     pub orders: Vec<sotto::intercom::stick::Order>,
@@ -137,6 +144,8 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         heard: Vec::new(),
         tone: None,
         phase: 0.0,
+        clicks: Vec::new(),
+        packets: Vec::new(),
         partial: Vec::new(),
         orders: Vec::new(),
     }
@@ -289,6 +298,14 @@ impl World {
                 end.phase += std::f64::consts::TAU * tone / f64::from(RATE);
             }
         }
+        for (s, n) in frame.iter_mut().zip(0..FRAME as u32) {
+            let left = Duration::from_secs(1) * (FRAME as u32 - n) / RATE;
+            let at = self.now - left;
+            if let Some(click) = end.clicks.iter().find(|c| (**c..**c + CLICK).contains(&at)) {
+                let phase = (at - *click).as_secs_f64() * 1_000.0 * std::f64::consts::TAU;
+                *s = s.saturating_add((phase.sin() * 20_000.0) as i16);
+            }
+        }
         let mut played = silence();
         end.intercom.playout(&mut played);
         assert_eq!(played.len(), FRAME);
@@ -307,6 +324,12 @@ impl World {
                         .sent
                         .entry((kind(&t.contents), t.destination))
                         .or_default() += 1;
+                    if let (Kind::Rtp, Some(&[a, b, c, d])) =
+                        (kind(&t.contents), t.contents.get(4..8))
+                    {
+                        let timestamp = u32::from_be_bytes([a, b, c, d]);
+                        self.ends[i].packets.push((self.now, timestamp));
+                    }
                     if kind(&t.contents) == Kind::Stun {
                         self.ends[i].stun.clone_from(&t.contents);
                     }

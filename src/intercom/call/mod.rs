@@ -31,6 +31,7 @@ use super::paths::{Paths, Transmit, is_valid_check};
 use super::session::{Description, Role};
 use super::talk::Talk;
 use crate::voice::frame::Frame;
+use crate::voice::gate::Switch;
 use crate::voice::playout::PlayoutStats;
 
 pub use carry::Meaning;
@@ -478,9 +479,9 @@ impl Call {
     }
 
     /// 10 ms from the microphone.
-    pub fn handle_capture(&mut self, now: Instant, frame: &Frame, open: bool) {
+    pub fn handle_capture(&mut self, now: Instant, frame: &Frame, switch: Switch) {
         if let State::InCall(t) = &mut self.state {
-            t.handle_capture(now, frame, open);
+            t.handle_capture(now, frame, switch);
             self.advance(now);
         }
     }
