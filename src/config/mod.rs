@@ -183,7 +183,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line_and_what_is_allowed() {
         assert_eq!(
             error("volume = 3\nvolum = 4"),
-            "sotto.toml:2: unknown key `volum`, expected one of `board`, `passphrase`, `volume`, `mode`, `stun`, `wifi`, `serial`, `sound`, `display`"
+            "sotto.toml:2: unknown key `volum`, expected one of `board`, `passphrase`, `volume`, `mode`, `tones`, `stun`, `wifi`, `serial`, `sound`, `display`"
         );
         assert_eq!(
             error("[sound]\nmic = \"x\""),

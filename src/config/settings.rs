@@ -27,6 +27,7 @@ pub struct Settings {
     passphrase: Option<PassphraseKey>,
     volume: Option<Percent>,
     mode: Option<ModeKey>,
+    tones: Option<bool>,
     pub(super) stun: Option<Vec<StunServer>>,
     pub(super) wifi: Option<Wifi>,
     #[serde(default)]
@@ -113,6 +114,7 @@ impl Settings {
             passphrase: later.passphrase.or(self.passphrase),
             volume: later.volume.or(self.volume),
             mode: later.mode.or(self.mode),
+            tones: later.tones.or(self.tones),
             stun: later.stun.or(self.stun),
             wifi: later.wifi.or(self.wifi),
             serial: SerialSettings {
@@ -139,6 +141,7 @@ impl Settings {
                     Some(ModeKey::Open) => Mode::Open,
                     Some(ModeKey::Ptt) | None => Mode::Ptt,
                 },
+                tones: self.tones.unwrap_or(true),
                 stun,
                 can_quit: board.quit,
                 problems: problems.iter().map(ToString::to_string).collect(),

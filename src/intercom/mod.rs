@@ -23,7 +23,7 @@ pub mod verify;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -39,6 +39,7 @@ use screen::{Glow, Rest};
 use stick::{Said, Stick};
 
 use crate::voice::frame::{self, Frame, Volume};
+use crate::voice::tones::Tones;
 
 /// Fills its argument with random bytes of the operating system.
 pub type Random = Box<dyn FnMut(&mut [u8])>;
@@ -133,6 +134,21 @@ pub enum Output {
     Quit,
 }
 
+/// The sound card takes so long to open, and no tone begins before it is.
+const OPENING: Duration = Duration::from_millis(300);
+/// What the card still holds when the last frame of a tone was given to it.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// The sound card.
+#[derive(Clone, Copy, PartialEq)]
+enum Sound {
+    Off,
+    /// Surely open from then on.
+    On(Instant),
+    /// There is no call any more, but a tone until then.
+    Ending(Instant),
+}
+
 /// How the owner set it up.
 pub struct Setup {
     /// A passphrase from the settings file.
@@ -141,6 +157,8 @@ pub struct Setup {
     pub volume: u8,
     /// Whether the talk button is needed.
     pub mode: Mode,
+    /// Whether tones tell of what happens in a call.
+    pub tones: bool,
     /// STUN servers as `host:port`; none turns STUN off.
     pub stun: Vec<String>,
     /// Whether `quit` leaves: a computer's intercom may, a box may not.
@@ -159,6 +177,8 @@ pub struct Intercom {
     owner: Owner,
     rest: Rest,
     volume: Volume,
+    tones: Tones,
+    sound: Sound,
     stick: Stick,
     /// The console whose command is being run: problems are its own.
     asking: Option<ConsoleId>,
@@ -181,6 +201,8 @@ impl Intercom {
             owner: Owner::default(),
             rest: Rest::new(now),
             volume: Volume::new(setup.volume),
+            tones: Tones::new(setup.tones),
+            sound: Sound::Off,
             setup,
             stick: Stick::default(),
             asking: None,
@@ -270,22 +292,25 @@ impl Intercom {
     /// When to come back at the latest, even if nothing happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let consoles = self.consoles.values().filter_map(Console::poll_timeout);
-        [self.owner.poll_timeout(), self.call.poll_timeout()]
+        let sound = match self.sound {
+            Sound::Ending(at) => Some(at),
+            Sound::Off | Sound::On(_) => None,
+        };
+        [self.owner.poll_timeout(), self.call.poll_timeout(), sound]
             .into_iter()
             .flatten()
             .chain(consoles)
             .min()
     }
 
-    /// The next 10 ms for the speaker; silence when there is no call.
+    /// The next 10 ms for the speaker: the other end's voice, if there is a call, and tones.
     pub fn playout(&mut self, frame: &mut Frame) {
         match self.call.talk_mut() {
-            Some(talk) => {
-                talk.playout_mut().pull(frame);
-                self.volume.apply(frame, self.setup.volume);
-            }
+            Some(talk) => talk.playout_mut().pull(frame),
             None => *frame = frame::silence(),
         }
+        self.tones.mix(frame);
+        self.volume.apply(frame, self.setup.volume);
     }
 
     /// Whether voice flows, so that buttons are sampled more often and the screen moves.
@@ -299,6 +324,9 @@ impl Intercom {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        if matches!(self.sound, Sound::Ending(at) if at <= now) {
+            self.stop_sound();
+        }
         self.owner.handle_timeout(now);
         self.run_gestures();
         self.call.handle_timeout(now);
@@ -365,8 +393,35 @@ impl Intercom {
                     self.out.push_back(Output::Network(on));
                 }
                 Effect::Resolve => self.out.push_back(Output::Resolve(self.setup.stun.clone())),
-                Effect::Sound(on) => self.out.push_back(Output::Sound(on)),
+                Effect::Sound(true) => {
+                    if self.sound == Sound::Off {
+                        self.out.push_back(Output::Sound(true));
+                        self.sound = Sound::On(self.now + OPENING);
+                    } else if let Sound::Ending(_) = self.sound {
+                        self.sound = Sound::On(self.now);
+                    }
+                }
+                Effect::Sound(false) => {
+                    self.tones.stop_repeating();
+                    match self.tones.left() {
+                        Duration::ZERO => self.stop_sound(),
+                        left => self.sound = Sound::Ending(self.now + left + DRAIN),
+                    }
+                }
+                Effect::Tone(tone) => {
+                    let opened = match self.sound {
+                        Sound::On(opened) => opened,
+                        Sound::Off | Sound::Ending(_) => self.now,
+                    };
+                    self.tones
+                        .play(tone, opened.saturating_duration_since(self.now));
+                }
             }
         }
+    }
+
+    fn stop_sound(&mut self) {
+        self.sound = Sound::Off;
+        self.out.push_back(Output::Sound(false));
     }
 }

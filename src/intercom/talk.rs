@@ -30,8 +30,10 @@ pub enum TalkEvent {
     Words([&'static str; 3]),
     /// The peer's receiver reports say that our voice arrives.
     HearsYou,
-    /// A line of note.
-    Note(&'static str),
+    /// Nothing authenticated comes any more.
+    Lost,
+    /// It does again.
+    Back,
 }
 
 /// Why it is over.
@@ -366,9 +368,7 @@ impl Talk {
             None if silent => {
                 self.lost = Some(now);
                 self.retry = now;
-                events.push(TalkEvent::Note(
-                    "lost them; trying to reach them again for 60 s",
-                ));
+                events.push(TalkEvent::Lost);
                 None
             }
             Some(lost) if silent && (now >= lost + SEARCH || !self.link.is_alive()) => {
@@ -376,7 +376,7 @@ impl Talk {
             }
             Some(_) if !silent => {
                 self.lost = None;
-                events.push(TalkEvent::Note("they are back"));
+                events.push(TalkEvent::Back);
                 None
             }
             _ => None,

@@ -117,12 +117,13 @@ pub fn random(seed: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
+fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool) -> End {
     let mut seed = 1_000 + index as u64;
     let setup = Setup {
         passphrase: passphrase.and_then(Passphrase::new),
         volume: 100,
         mode: Mode::Open,
+        tones,
         stun: Vec::new(),
         can_quit: true,
         problems: Vec::new(),
@@ -161,7 +162,7 @@ impl World {
         let now = Instant::now() + Duration::from_secs(100_000);
         let mut world = Self {
             now,
-            ends: [end(now, A, a), end(now, B, b)],
+            ends: [end(now, A, a, true), end(now, B, b, true)],
             wire: Wire::default(),
             flights: Vec::new(),
             order: 0,
@@ -178,6 +179,18 @@ impl World {
             );
         }
         world
+    }
+
+    /// An end that was just switched on, with tones turned off in its settings.
+    pub fn without_tones(&mut self, index: usize) {
+        self.ends[index] = end(self.now, index, Some(PASSPHRASE), false);
+        self.input(
+            index,
+            Input::ConsoleOpened {
+                console: 0,
+                interactive: false,
+            },
+        );
     }
 
     pub fn input(&mut self, end: usize, input: Input<'_>) {

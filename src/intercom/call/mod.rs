@@ -33,6 +33,7 @@ use super::talk::Talk;
 use crate::voice::frame::Frame;
 use crate::voice::gate::Switch;
 use crate::voice::playout::PlayoutStats;
+use crate::voice::tones::Tone;
 
 pub use carry::Meaning;
 
@@ -68,6 +69,8 @@ pub enum Effect {
     Resolve,
     /// Start or stop the sound card.
     Sound(bool),
+    /// Tell the owner's ear.
+    Tone(Tone),
 }
 
 /// Where the call stands, for screens and status.
