@@ -141,6 +141,7 @@ fn begin(root: Root) -> World {
             mode: Mode::Ptt,
             tones: true,
             stun: Vec::new(),
+            remembered: None,
             can_quit: false,
             problems: vec!["sotto.toml:1: unknown key `volum`".into()],
         };

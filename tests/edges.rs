@@ -29,6 +29,7 @@ impl Bench {
             mode: Mode::Open,
             tones: true,
             stun: Vec::new(),
+            remembered: None,
             can_quit: true,
             problems: Vec::new(),
         };

@@ -6,6 +6,7 @@
 mod board;
 mod detect;
 mod lenient;
+mod memory;
 mod panel;
 mod serial;
 mod settings;
@@ -19,6 +20,7 @@ use crate::intercom::Setup;
 
 pub use board::Board;
 pub use detect::BoardName;
+pub use memory::MemoryPlace;
 pub use panel::{Buttons, Controller, Driver, GpioButtons, Keys, Led, Oled, OledSize, Screen};
 pub use serial::{Baud, Pattern, Serial, SerialKeys};
 pub use settings::Settings;
@@ -61,6 +63,8 @@ pub struct Config {
     pub watchdog: Option<PathBuf>,
     /// Where the stick is.
     pub stick: Stick,
+    /// Where volume and mode are remembered.
+    pub memory: Option<MemoryPlace>,
 }
 
 fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, ConfigError> {
@@ -248,6 +252,7 @@ mod tests {
             },
             serial: SerialKeys::default(),
             watchdog: None,
+            memory: None,
         };
         let config = s.on(board, &[]);
         assert_eq!(

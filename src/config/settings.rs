@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::panel::DisplaySettings;
 use super::serial::SerialSettings;
 use super::{
-    Board, BoardName, Config, ConfigError, Device, Percent, Serial, SoundKeys, Wifi, lenient,
-    parse, read,
+    Board, BoardName, Config, ConfigError, Device, MemoryPlace, Percent, Serial, SoundKeys, Wifi,
+    lenient, parse, read,
 };
 use crate::intercom::Setup;
 use crate::intercom::console::Mode;
@@ -143,6 +143,7 @@ impl Settings {
                 },
                 tones: self.tones.unwrap_or(true),
                 stun,
+                remembered: None,
                 can_quit: board.quit,
                 problems: problems.iter().map(ToString::to_string).collect(),
             },
@@ -159,6 +160,10 @@ impl Settings {
             },
             watchdog: board.watchdog,
             stick: board.stick,
+            memory: board.memory.map(|path| MemoryPlace {
+                path,
+                create: false,
+            }),
         }
     }
 }

@@ -90,6 +90,7 @@ impl Intercom {
         if self.sound != Sound::Off {
             self.stop_sound();
         }
+        self.out.extend(self.memory.flush().map(Output::Remember));
         for (&console, c) in &mut self.consoles {
             self.out
                 .push_back(Output::Console(console, c.farewell().into()));

@@ -10,6 +10,7 @@ pub mod console;
 pub mod keys;
 mod led;
 pub mod link;
+pub mod memory;
 pub mod owner;
 pub mod panel;
 pub mod passphrase;
@@ -31,6 +32,7 @@ use call::{Call, Effect, Phase};
 use code::seal::Master;
 use console::{Console, Mode};
 use keys::Request;
+use memory::{Choice, Memory, Remembered};
 use owner::Owner;
 use panel::{Button, Levels};
 use passphrase::Passphrase;
@@ -130,6 +132,8 @@ pub enum Output {
     Sound(bool),
     /// Write the stick.
     Stick(stick::Order),
+    /// Keep this over power off.
+    Remember(Remembered),
     /// Leave.
     Quit,
 }
@@ -161,6 +165,8 @@ pub struct Setup {
     pub tones: bool,
     /// STUN servers as `host:port`; none turns STUN off.
     pub stun: Vec<String>,
+    /// What was chosen before it was switched off.
+    pub remembered: Option<Remembered>,
     /// Whether `quit` leaves: a computer's intercom may, a box may not.
     pub can_quit: bool,
     /// Mistakes in the settings, a line each: shown at the start and told to each console.
@@ -179,6 +185,7 @@ pub struct Intercom {
     volume: Volume,
     tones: Tones,
     sound: Sound,
+    memory: Memory,
     stick: Stick,
     /// The console whose command is being run: problems are its own.
     asking: Option<ConsoleId>,
@@ -193,6 +200,12 @@ impl Intercom {
     pub fn new(now: Instant, mut setup: Setup, random: Random) -> Self {
         let call = Call::new(!setup.stun.is_empty(), random);
         let passphrase = setup.passphrase.take();
+        let configured = Choice {
+            volume: setup.volume,
+            mode: setup.mode,
+        };
+        let (memory, choice) = Memory::new(configured, setup.remembered.take());
+        (setup.volume, setup.mode) = (choice.volume, choice.mode);
         let mut intercom = Self {
             started: now,
             now,
@@ -203,6 +216,7 @@ impl Intercom {
             volume: Volume::new(setup.volume),
             tones: Tones::new(setup.tones),
             sound: Sound::Off,
+            memory,
             setup,
             stick: Stick::default(),
             asking: None,
@@ -296,11 +310,16 @@ impl Intercom {
             Sound::Ending(at) => Some(at),
             Sound::Off | Sound::On(_) => None,
         };
-        [self.owner.poll_timeout(), self.call.poll_timeout(), sound]
-            .into_iter()
-            .flatten()
-            .chain(consoles)
-            .min()
+        [
+            self.owner.poll_timeout(),
+            self.call.poll_timeout(),
+            self.memory.poll_timeout(self.is_busy()),
+            sound,
+        ]
+        .into_iter()
+        .flatten()
+        .chain(consoles)
+        .min()
     }
 
     /// The next 10 ms for the speaker: the other end's voice, if there is a call, and tones.
@@ -364,6 +383,17 @@ impl Intercom {
             }
         }
         self.settle_page();
+        let choice = Choice {
+            volume: self.setup.volume,
+            mode: self.setup.mode,
+        };
+        let written = self.memory.update(self.now, choice, self.is_busy());
+        self.out.extend(written.map(Output::Remember));
+    }
+
+    /// Whether the owner is in a call, or almost.
+    fn is_busy(&self) -> bool {
+        matches!(self.call.phase(), Phase::Connecting(_) | Phase::InCall)
     }
 
     fn take_effects(&mut self) {

@@ -87,6 +87,8 @@ pub struct End {
     partial: Vec<u8>,
     /// What the stick was to be written with, newest last.
     pub orders: Vec<sotto::intercom::stick::Order>,
+    /// What was to be remembered, newest last.
+    pub remembered: Vec<sotto::intercom::memory::Remembered>,
 }
 
 struct Flight {
@@ -125,6 +127,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool) -> End
         mode: Mode::Open,
         tones,
         stun: Vec::new(),
+        remembered: None,
         can_quit: true,
         problems: Vec::new(),
     };
@@ -149,6 +152,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool) -> End
         packets: Vec::new(),
         partial: Vec::new(),
         orders: Vec::new(),
+        remembered: Vec::new(),
     }
 }
 
@@ -382,6 +386,7 @@ impl World {
                     self.next_frame = self.now;
                 }
                 Output::Stick(order) => self.ends[i].orders.push(order),
+                Output::Remember(remembered) => self.ends[i].remembered.push(remembered),
                 Output::Resolve(_) | Output::Quit => {}
             }
         }

@@ -15,6 +15,7 @@ fuzz_target!(|portions: Vec<(u8, Vec<u8>)>| {
         mode: Mode::Ptt,
         tones: true,
         stun: Vec::new(),
+        remembered: None,
         can_quit: true,
         problems: Vec::new(),
     };
