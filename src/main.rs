@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use sotto::config::{Board, BoardName, Config, Settings, Stick};
+use sotto::config::{Board, BoardName, Config, MemoryPlace, Settings, Stick};
 use sotto::intercom::screen;
 use sotto::io::confine::User;
 use sotto::io::{self, ConsolePath, picture};
@@ -45,6 +45,9 @@ enum Command {
         /// A stick that carries codes: an image file, plugged in while it exists, or `usb`, whatever disk is plugged in.
         #[arg(long, value_name = "FILE|usb|none")]
         stick: Option<Stick>,
+        /// A file to remember volume and mode in; made if it is not there. `none`: not even where the board says.
+        #[arg(long, value_name = "FILE|none")]
+        memory: Option<PathBuf>,
         /// What to tell on standard error: `off`, `error`, `warn`, `info`, `debug` (addresses, too).
         #[arg(long, value_name = "LEVEL", default_value = "off")]
         log: log::LevelFilter,
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
             console,
             user,
             stick,
+            memory,
             log,
         } => {
             // Ours only: what libraries tell may hold keys.
@@ -109,6 +113,7 @@ fn main() -> ExitCode {
                 &set,
                 &console,
                 stick,
+                memory,
                 user.as_deref(),
             )
         }
@@ -148,11 +153,17 @@ fn run(
     set: &[String],
     consoles: &[ConsolePath],
     stick: Option<Stick>,
+    memory: Option<PathBuf>,
     user: Option<&str>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let user = user.map(User::named).transpose()?;
     let mut config = configure(board, settings, set)?;
     config.stick = stick.unwrap_or(config.stick);
+    config.memory = match memory {
+        Some(path) if path == Path::new("none") => None,
+        Some(path) => Some(MemoryPlace { path, create: true }),
+        None => config.memory,
+    };
     io::run(config, consoles, user.as_ref())?;
     Ok(())
 }

@@ -4,6 +4,8 @@
 mod arrivals;
 #[path = "voice/line.rs"]
 mod line;
+#[path = "voice/push_to_talk.rs"]
+mod push_to_talk;
 #[path = "voice/senders.rs"]
 mod senders;
 
@@ -14,8 +16,10 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use sotto::voice::capture::Capture;
 use sotto::voice::frame::{self, FRAME, Frame, level_dbfs};
+use sotto::voice::gate::Switch;
 use sotto::voice::payload::carries_repair;
 use sotto::voice::playout::{Playout, PlayoutStats};
+use sotto::voice::tones::{Tone, Tones};
 
 use line::{HERTZ, Line, Random, always, hertz, jittery, quietest, syllables, tone};
 
@@ -573,10 +577,16 @@ fn frames_and_packets_pass_without_an_allocation() {
     let mut playout = Playout::new().unwrap();
     let mut frame = Frame::new();
     let (start, mut phase, mut random) = (Instant::now(), 0.0, Random(5));
+    let mut tones = Tones::new(true);
     let before = ALLOCATIONS.with(Cell::get);
     for i in 0..2000_u64 {
         let spoken = tone(&mut phase);
-        capture.push(&spoken, i % 500 < 400, |p| {
+        let switch = match i {
+            0..1000 => (i % 500 < 400).into(),
+            _ if i % 500 < 400 => Switch::TalkDown,
+            _ => Switch::TalkUp,
+        };
+        capture.push(&spoken, switch, |p| {
             if random.uniform() > 0.1 {
                 let late = (random.uniform() * 30.0) as u64;
                 let now = start + Duration::from_millis(i * 10 + late);
@@ -584,6 +594,10 @@ fn frames_and_packets_pass_without_an_allocation() {
             }
         });
         playout.pull(&mut frame);
+        if i % 300 == 0 {
+            tones.play(Tone::Incoming, Duration::ZERO);
+        }
+        tones.mix(&mut frame);
     }
     assert_eq!(ALLOCATIONS.with(Cell::get), before);
     assert!(playout.stats().repaired > 0);

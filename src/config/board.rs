@@ -36,6 +36,8 @@ pub struct Board {
     pub serial: SerialKeys,
     /// The hardware watchdog, which restarts a box that hangs.
     pub watchdog: Option<PathBuf>,
+    /// The place, if it is there, that remembers volume and mode.
+    pub memory: Option<PathBuf>,
 }
 
 /// A board file as it is written.
@@ -53,6 +55,7 @@ struct BoardKeys {
     #[serde(default)]
     serial: SerialKeys,
     watchdog: Option<PathBuf>,
+    memory: Option<PathBuf>,
     #[serde(default)]
     stick: Stick,
 }
@@ -76,6 +79,7 @@ impl TryFrom<BoardKeys> for Board {
             sound: keys.sound,
             serial: keys.serial,
             watchdog: keys.watchdog,
+            memory: keys.memory,
             stick: keys.stick,
         })
     }

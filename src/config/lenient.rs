@@ -298,7 +298,7 @@ mod tests {
     fn one_mistake_is_told_by_its_line_and_the_rest_applies() {
         one(
             "# mine\nvolum = 3\nvolume = 5",
-            "sotto.toml:2: unknown key `volum`, expected one of `board`, `passphrase`, `volume`, `mode`, `stun`, `wifi`, `serial`, `sound`, `display`",
+            "sotto.toml:2: unknown key `volum`, expected one of `board`, `passphrase`, `volume`, `mode`, `tones`, `stun`, `wifi`, `serial`, `sound`, `display`",
         );
         one(
             "mode = \"loud\"\nvolume = 5",
@@ -322,7 +322,7 @@ mod tests {
         );
         one(
             "volume = 5\n[wlan]\nssid = \"x\"\npassword = \"hush hush\"\n",
-            "sotto.toml:2: unknown key `wlan`, expected one of `board`, `passphrase`, `volume`, `mode`, `stun`, `wifi`, `serial`, `sound`, `display`",
+            "sotto.toml:2: unknown key `wlan`, expected one of `board`, `passphrase`, `volume`, `mode`, `tones`, `stun`, `wifi`, `serial`, `sound`, `display`",
         );
         one(
             "volume = 5\n[sound\ncapture = \"null\"",

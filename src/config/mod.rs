@@ -6,6 +6,7 @@
 mod board;
 mod detect;
 mod lenient;
+mod memory;
 mod panel;
 mod serial;
 mod settings;
@@ -19,6 +20,7 @@ use crate::intercom::Setup;
 
 pub use board::Board;
 pub use detect::BoardName;
+pub use memory::MemoryPlace;
 pub use panel::{Buttons, Controller, Driver, GpioButtons, Keys, Led, Oled, OledSize, Screen};
 pub use serial::{Baud, Pattern, Serial, SerialKeys};
 pub use settings::Settings;
@@ -61,6 +63,8 @@ pub struct Config {
     pub watchdog: Option<PathBuf>,
     /// Where the stick is.
     pub stick: Stick,
+    /// Where volume and mode are remembered.
+    pub memory: Option<MemoryPlace>,
 }
 
 impl Config {
@@ -74,6 +78,7 @@ impl Config {
         self.serial.consoles.clear();
         self.watchdog = None;
         self.stick = Stick::None;
+        self.memory = None;
         self
     }
 }
@@ -198,7 +203,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line_and_what_is_allowed() {
         assert_eq!(
             error("volume = 3\nvolum = 4"),
-            "sotto.toml:2: unknown key `volum`, expected one of `board`, `passphrase`, `volume`, `mode`, `stun`, `wifi`, `serial`, `sound`, `display`"
+            "sotto.toml:2: unknown key `volum`, expected one of `board`, `passphrase`, `volume`, `mode`, `tones`, `stun`, `wifi`, `serial`, `sound`, `display`"
         );
         assert_eq!(
             error("[sound]\nmic = \"x\""),
@@ -263,6 +268,7 @@ mod tests {
             },
             serial: SerialKeys::default(),
             watchdog: None,
+            memory: None,
         };
         let config = s.on(board, &[]);
         assert_eq!(

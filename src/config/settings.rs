@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::panel::DisplaySettings;
 use super::serial::SerialSettings;
 use super::{
-    Board, BoardName, Config, ConfigError, Device, Percent, Serial, SoundKeys, Wifi, lenient,
-    parse, read,
+    Board, BoardName, Config, ConfigError, Device, MemoryPlace, Percent, Serial, SoundKeys, Wifi,
+    lenient, parse, read,
 };
 use crate::intercom::Setup;
 use crate::intercom::console::Mode;
@@ -27,6 +27,7 @@ pub struct Settings {
     passphrase: Option<PassphraseKey>,
     volume: Option<Percent>,
     mode: Option<ModeKey>,
+    tones: Option<bool>,
     pub(super) stun: Option<Vec<StunServer>>,
     pub(super) wifi: Option<Wifi>,
     #[serde(default)]
@@ -113,6 +114,7 @@ impl Settings {
             passphrase: later.passphrase.or(self.passphrase),
             volume: later.volume.or(self.volume),
             mode: later.mode.or(self.mode),
+            tones: later.tones.or(self.tones),
             stun: later.stun.or(self.stun),
             wifi: later.wifi.or(self.wifi),
             serial: SerialSettings {
@@ -139,7 +141,9 @@ impl Settings {
                     Some(ModeKey::Open) => Mode::Open,
                     Some(ModeKey::Ptt) | None => Mode::Ptt,
                 },
+                tones: self.tones.unwrap_or(true),
                 stun,
+                remembered: None,
                 can_quit: board.quit,
                 check_only: false,
                 problems: problems.iter().map(ToString::to_string).collect(),
@@ -157,6 +161,10 @@ impl Settings {
             },
             watchdog: board.watchdog,
             stick: board.stick,
+            memory: board.memory.map(|path| MemoryPlace {
+                path,
+                create: false,
+            }),
         }
     }
 }

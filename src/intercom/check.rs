@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::Intercom;
 use super::call::Phase;
-use super::{Intercom, Output};
 use crate::voice::frame::Frame;
 use crate::voice::soundcheck::{Report, SoundCheck};
 
@@ -51,7 +51,7 @@ impl Intercom {
         }
         if self.check.is_none() {
             self.owner.go_on();
-            self.out.push_back(Output::Sound(true));
+            self.start_sound();
         }
         self.check = Some(Check {
             sound: SoundCheck::new(),
@@ -62,7 +62,7 @@ impl Intercom {
     /// Ends it with nothing said.
     pub(super) fn stop_check(&mut self) {
         if self.check.take().is_some() {
-            self.out.push_back(Output::Sound(false));
+            self.stop_sound();
         }
     }
 

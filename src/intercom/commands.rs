@@ -6,7 +6,7 @@ use super::console::{self, Command, Console};
 use super::link::Dialect;
 use super::owner::TalkButton;
 use super::passphrase::Passphrase;
-use super::{ConsoleId, Intercom, Output, status};
+use super::{ConsoleId, Intercom, Output, Sound, status};
 
 /// Of a passphrase under 12 characters.
 const WEAK: &str =
@@ -87,6 +87,11 @@ impl Intercom {
     pub(super) fn leave(&mut self) {
         self.call.leave(self.now);
         self.collect();
+        // Nobody waits for the last tone.
+        if self.sound != Sound::Off {
+            self.stop_sound();
+        }
+        self.out.extend(self.memory.flush().map(Output::Remember));
         for (&console, c) in &mut self.consoles {
             self.out
                 .push_back(Output::Console(console, c.farewell().into()));

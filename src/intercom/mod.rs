@@ -11,6 +11,7 @@ pub mod console;
 pub mod keys;
 mod led;
 pub mod link;
+pub mod memory;
 pub mod owner;
 pub mod panel;
 pub mod passphrase;
@@ -24,7 +25,7 @@ pub mod verify;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -34,6 +35,7 @@ pub use check::Outcome;
 use code::seal::Master;
 use console::{Console, Mode};
 use keys::Request;
+use memory::{Choice, Memory, Remembered};
 use owner::Owner;
 use panel::{Button, Levels};
 use passphrase::Passphrase;
@@ -42,6 +44,7 @@ use screen::{Glow, Rest};
 use stick::{Said, Stick};
 
 use crate::voice::frame::{self, Frame, Volume};
+use crate::voice::tones::Tones;
 
 /// Fills its argument with random bytes of the operating system.
 pub type Random = Box<dyn FnMut(&mut [u8])>;
@@ -132,8 +135,25 @@ pub enum Output {
     Sound(bool),
     /// Write the stick.
     Stick(stick::Order),
+    /// Keep this over power off.
+    Remember(Remembered),
     /// Leave.
     Quit,
+}
+
+/// The sound card takes so long to open, and no tone begins before it is.
+const OPENING: Duration = Duration::from_millis(300);
+/// What the card still holds when the last frame of a tone was given to it.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// The sound card.
+#[derive(Clone, Copy, PartialEq)]
+enum Sound {
+    Off,
+    /// Surely open from then on.
+    On(Instant),
+    /// There is no call any more, but a tone until then.
+    Ending(Instant),
 }
 
 /// How the owner set it up.
@@ -144,8 +164,12 @@ pub struct Setup {
     pub volume: u8,
     /// Whether the talk button is needed.
     pub mode: Mode,
+    /// Whether tones tell of what happens in a call.
+    pub tones: bool,
     /// STUN servers as `host:port`; none turns STUN off.
     pub stun: Vec<String>,
+    /// What was chosen before it was switched off.
+    pub remembered: Option<Remembered>,
     /// Whether `quit` leaves: a computer's intercom may, a box may not.
     pub can_quit: bool,
     /// Only checks the sound, and leaves.
@@ -167,6 +191,9 @@ pub struct Intercom {
     check: Option<Check>,
     /// Of a sound check that is all there is to do.
     outcome: Option<Outcome>,
+    tones: Tones,
+    sound: Sound,
+    memory: Memory,
     stick: Stick,
     /// The console whose command is being run: problems are its own.
     asking: Option<ConsoleId>,
@@ -181,6 +208,12 @@ impl Intercom {
     pub fn new(now: Instant, mut setup: Setup, random: Random) -> Self {
         let call = Call::new(!setup.stun.is_empty(), random);
         let passphrase = setup.passphrase.take();
+        let configured = Choice {
+            volume: setup.volume,
+            mode: setup.mode,
+        };
+        let (memory, choice) = Memory::new(configured, setup.remembered.take());
+        (setup.volume, setup.mode) = (choice.volume, choice.mode);
         let mut intercom = Self {
             started: now,
             now,
@@ -191,6 +224,9 @@ impl Intercom {
             volume: Volume::new(setup.volume),
             check: None,
             outcome: setup.check_only.then(Outcome::default),
+            tones: Tones::new(setup.tones),
+            sound: Sound::Off,
+            memory,
             setup,
             stick: Stick::default(),
             asking: None,
@@ -263,8 +299,8 @@ impl Intercom {
             }
             Input::Capture(frame) => {
                 self.check_capture(frame);
-                let open = self.mic_open();
-                self.call.handle_capture(now, frame, open);
+                let switch = self.mic_switch();
+                self.call.handle_capture(now, frame, switch);
             }
             Input::Note(text) => self.note(text),
             Input::Stick(event) => {
@@ -285,28 +321,34 @@ impl Intercom {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let consoles = self.consoles.values().filter_map(Console::poll_timeout);
         let check = self.check.as_ref().map(Check::poll_timeout);
-        [self.owner.poll_timeout(), self.call.poll_timeout(), check]
-            .into_iter()
-            .flatten()
-            .chain(consoles)
-            .min()
+        let sound = match self.sound {
+            Sound::Ending(at) => Some(at),
+            Sound::Off | Sound::On(_) => None,
+        };
+        [
+            self.owner.poll_timeout(),
+            self.call.poll_timeout(),
+            self.memory.poll_timeout(self.is_busy()),
+            sound,
+            check,
+        ]
+        .into_iter()
+        .flatten()
+        .chain(consoles)
+        .min()
     }
 
-    /// The next 10 ms for the speaker; silence when there is no call.
+    /// The next 10 ms for the speaker: the other end's voice, if there is a call, and tones.
     pub fn playout(&mut self, frame: &mut Frame) {
         match self.call.talk_mut() {
-            Some(talk) => {
-                talk.playout_mut().pull(frame);
-                self.volume.apply(frame, self.setup.volume);
-            }
+            Some(talk) => talk.playout_mut().pull(frame),
             None => match &mut self.check {
-                Some(check) => {
-                    check.play(frame);
-                    self.volume.apply(frame, self.setup.volume);
-                }
+                Some(check) => check.play(frame),
                 None => *frame = frame::silence(),
             },
         }
+        self.tones.mix(frame);
+        self.volume.apply(frame, self.setup.volume);
     }
 
     /// What came of it, if a sound check was all there was to do.
@@ -325,6 +367,9 @@ impl Intercom {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        if matches!(self.sound, Sound::Ending(at) if at <= now) {
+            self.stop_sound();
+        }
         self.owner.handle_timeout(now);
         self.run_gestures();
         self.call.handle_timeout(now);
@@ -366,6 +411,17 @@ impl Intercom {
         if self.call.phase() != Phase::Idle {
             self.stop_check();
         }
+        let choice = Choice {
+            volume: self.setup.volume,
+            mode: self.setup.mode,
+        };
+        let written = self.memory.update(self.now, choice, self.is_busy());
+        self.out.extend(written.map(Output::Remember));
+    }
+
+    /// Whether the owner is in a call, or almost.
+    fn is_busy(&self) -> bool {
+        matches!(self.call.phase(), Phase::Connecting(_) | Phase::InCall)
     }
 
     fn take_effects(&mut self) {
@@ -395,8 +451,39 @@ impl Intercom {
                     self.out.push_back(Output::Network(on));
                 }
                 Effect::Resolve => self.out.push_back(Output::Resolve(self.setup.stun.clone())),
-                Effect::Sound(on) => self.out.push_back(Output::Sound(on)),
+                Effect::Sound(true) => self.start_sound(),
+                Effect::Sound(false) => {
+                    self.tones.stop_repeating();
+                    match self.tones.left() {
+                        Duration::ZERO => self.stop_sound(),
+                        left => self.sound = Sound::Ending(self.now + left + DRAIN),
+                    }
+                }
+                Effect::Tone(tone) => {
+                    let opened = match self.sound {
+                        Sound::On(opened) => opened,
+                        Sound::Off | Sound::Ending(_) => self.now,
+                    };
+                    self.tones
+                        .play(tone, opened.saturating_duration_since(self.now));
+                }
             }
         }
+    }
+
+    fn start_sound(&mut self) {
+        match self.sound {
+            Sound::Off => {
+                self.out.push_back(Output::Sound(true));
+                self.sound = Sound::On(self.now + OPENING);
+            }
+            Sound::Ending(_) => self.sound = Sound::On(self.now),
+            Sound::On(_) => {}
+        }
+    }
+
+    fn stop_sound(&mut self) {
+        self.sound = Sound::Off;
+        self.out.push_back(Output::Sound(false));
     }
 }

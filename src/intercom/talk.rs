@@ -8,6 +8,7 @@ use super::paths::{Paths, Transmit};
 use super::verify::{Message, Verify};
 use crate::voice::capture::Capture;
 use crate::voice::frame::Frame;
+use crate::voice::gate::Switch;
 use crate::voice::playout::Playout;
 
 /// How long the peer's commitment may take. It comes over SCTP, whose handshake sends a lost packet again after 3, 6, 12 … s
@@ -29,8 +30,10 @@ pub enum TalkEvent {
     Words([&'static str; 3]),
     /// The peer's receiver reports say that our voice arrives.
     HearsYou,
-    /// A line of note.
-    Note(&'static str),
+    /// Nothing authenticated comes any more.
+    Lost,
+    /// It does again.
+    Back,
 }
 
 /// Why it is over.
@@ -212,9 +215,9 @@ impl Talk {
     }
 
     /// 10 ms from the microphone; sent when a packet is full.
-    pub fn handle_capture(&mut self, now: Instant, frame: &Frame, open: bool) {
+    pub fn handle_capture(&mut self, now: Instant, frame: &Frame, switch: Switch) {
         let (link, first) = (&mut self.link, self.timestamp);
-        self.capture.push(frame, open, |packet| {
+        self.capture.push(frame, switch, |packet| {
             let timestamp = first.wrapping_add(packet.timestamp);
             link.send_voice(now, timestamp, packet.marker, packet.payload);
         });
@@ -365,9 +368,7 @@ impl Talk {
             None if silent => {
                 self.lost = Some(now);
                 self.retry = now;
-                events.push(TalkEvent::Note(
-                    "lost them; trying to reach them again for 60 s",
-                ));
+                events.push(TalkEvent::Lost);
                 None
             }
             Some(lost) if silent && (now >= lost + SEARCH || !self.link.is_alive()) => {
@@ -375,7 +376,7 @@ impl Talk {
             }
             Some(_) if !silent => {
                 self.lost = None;
-                events.push(TalkEvent::Note("they are back"));
+                events.push(TalkEvent::Back);
                 None
             }
             _ => None,

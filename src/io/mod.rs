@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod cards;
 pub mod confine;
 pub mod consoles;
+pub mod memory;
 pub mod mixer;
 mod netlink;
 pub mod panel;
@@ -35,6 +36,7 @@ use addresses::Addresses;
 use confine::User;
 pub use consoles::ConsolePath;
 use consoles::Consoles;
+use memory::Memory;
 use panel::Panel;
 use sound::Sound;
 use stick::Sticks;
@@ -74,6 +76,9 @@ pub fn run(
     while !shell.quit {
         shell.turn()?;
     }
+    if let Some(memory) = &mut shell.memory {
+        memory.finish(&mut shell.worker);
+    }
     shell.panel.off();
     if let Some(watchdog) = shell.watchdog.take() {
         watchdog.stop();
@@ -94,6 +99,7 @@ struct Shell {
     sound: Sound,
     consoles: Consoles,
     watchdog: Option<Watchdog>,
+    memory: Option<Memory>,
     panel: Panel,
     uevents: Option<Uevents>,
     sticks: Sticks,
@@ -102,7 +108,7 @@ struct Shell {
 }
 
 impl Shell {
-    fn new(config: Config, paths: &[ConsolePath], user: Option<&User>) -> io::Result<Self> {
+    fn new(mut config: Config, paths: &[ConsolePath], user: Option<&User>) -> io::Result<Self> {
         this_thread::flush_denormals_to_zero();
         this_thread::run_before_others();
         let now = Instant::now();
@@ -134,6 +140,21 @@ impl Shell {
             .map_err(|e| log::warn!("changes of address will go unseen: {e}"))
             .ok();
         let watchdog = config.watchdog.and_then(|path| Watchdog::open(now, &path));
+        let memory = config.memory.as_ref().map(Memory::open).transpose();
+        let memory = match memory {
+            Ok(memory) => memory.map(|(memory, remembered)| {
+                config.setup.remembered = remembered;
+                memory
+            }),
+            Err(e) => {
+                if let Some(place) = config.memory.filter(|m| m.create) {
+                    let said = format!("--memory {}: {e}", place.path.display());
+                    return Err(io::Error::new(e.kind(), said));
+                }
+                log::info!("nothing will be remembered: {e}");
+                None
+            }
+        };
         // Everything that takes root is open, and no thread was started.
         if let Some(user) = user {
             user.become_for_good()?;
@@ -160,6 +181,7 @@ impl Shell {
             sticks: Sticks::new(now, &config.stick),
             consoles,
             watchdog,
+            memory,
             panel,
             poll,
             quit: false,
@@ -284,6 +306,11 @@ impl Shell {
                 Output::Resolve(names) => self.worker.resolve(names),
                 Output::Sound(on) => self.sound.run(now, on, &self.worker, self.poll.registry()),
                 Output::Stick(order) => self.sticks.order(now, order),
+                Output::Remember(remembered) => {
+                    if let Some(memory) = &mut self.memory {
+                        memory.remember(remembered, &self.worker);
+                    }
+                }
                 Output::Quit => self.quit = true,
             }
         }
@@ -325,6 +352,12 @@ impl Shell {
                 Done::Key { ticket, master } => self.input(now, Input::Key { ticket, master }),
                 Done::KeyFailed { ticket } => self.input(now, Input::KeyFailed { ticket }),
                 Done::Stick(finished) => self.sticks.finished(now, finished),
+                Done::Memory(finished) => {
+                    let memory = self.memory.as_mut();
+                    if let Some(note) = memory.and_then(|m| m.finished(finished, &self.worker)) {
+                        self.input(now, Input::Note(&note));
+                    }
+                }
                 Done::Servers(servers) => self.input(now, Input::StunServers(&servers)),
                 Done::Sound(opened) => {
                     self.sound

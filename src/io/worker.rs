@@ -1,4 +1,5 @@
-//! What would block the loop, done on short-lived threads: key derivations, name look-ups, opening and closing sound devices, sticks.
+//! What would block the loop, done on short-lived threads: key derivations, name look-ups, opening and closing sound devices, sticks, what is
+//! to be remembered.
 //!
 //! A look-up may hang for as long as a resolver likes, so there is one at a time; of the requests that come
 //! meanwhile the newest is done next. Every job has a result, also one whose thread cannot be started.
@@ -8,9 +9,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Builder;
+use std::time::Duration;
 
 use mio::Waker;
 
+use super::memory;
 use super::pcm::Stream;
 use super::sound::{End, Opened, Pcm};
 use super::stick;
@@ -37,6 +40,8 @@ pub enum Done {
     Sound(Opened),
     /// A stick that was read or written, or not.
     Stick(stick::Finished),
+    /// What was to be remembered is on the disk, or not.
+    Memory(memory::Finished),
 }
 
 /// Starts jobs and hands back what they found.
@@ -120,6 +125,16 @@ impl Worker {
         );
     }
 
+    /// Writes what is to be remembered.
+    pub fn write_memory(&self, job: memory::Job) {
+        let write = job.write();
+        self.start(
+            named("memory"),
+            move || Done::Memory(job.run()),
+            move |e| Done::Memory(memory::Job::fail(write, e)),
+        );
+    }
+
     /// Closes a sound device.
     pub fn discard(&self, stream: Box<Stream>) {
         if let Err(e) = named("close sound").spawn(move || drop(stream)) {
@@ -140,6 +155,11 @@ impl Worker {
             }
             return Some(done);
         }
+    }
+
+    /// The next result, waited for that long at most: when the loop does not run any more.
+    pub fn wait(&mut self, most: Duration) -> Option<Done> {
+        self.receiver.recv_timeout(most).ok()
     }
 
     fn start(
@@ -178,8 +198,6 @@ fn look_up(names: &[String]) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn worker() -> (mio::Poll, Worker) {

@@ -9,7 +9,7 @@
 use opus::{Application, Bandwidth, Bitrate, Channels, Encoder, Signal};
 
 use super::frame::{FRAME, Frame, Meter, RATE};
-use super::gate::{Gate, Heard};
+use super::gate::{Gate, Heard, Switch};
 
 /// Samples in one packet: 20 ms.
 pub const PACKET: usize = 2 * FRAME;
@@ -96,11 +96,17 @@ impl Capture {
         })
     }
 
-    /// Takes the next 10 ms (a shorter frame is filled up with silence), heard if `open`; hands over what packets are full.
-    pub fn push(&mut self, frame: &Frame, open: bool, mut send: impl FnMut(Packet<'_>)) {
+    /// Takes the next 10 ms (a shorter frame is filled up with silence), sent as `switch` says (`true` is open, `false` muted);
+    /// hands over what packets are full.
+    pub fn push(
+        &mut self,
+        frame: &Frame,
+        switch: impl Into<Switch>,
+        mut send: impl FnMut(Packet<'_>),
+    ) {
         let mut heard = frame.clone();
         while heard.push(0).is_ok() {}
-        self.spurt = match (self.gate.pass(&mut heard, open), self.spurt) {
+        self.spurt = match (self.gate.pass(&mut heard, switch.into()), self.spurt) {
             (Heard::Voice, Spurt::Over) => Spurt::On { first: true },
             (Heard::Voice, Spurt::On { first } | Spurt::Ending { first, .. }) => {
                 Spurt::On { first }

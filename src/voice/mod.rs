@@ -2,7 +2,8 @@
 //!
 //! Microphone frames go through [`gate`] and [`capture`] to packets; packets go through [`playout`] to speaker frames. Inside
 //! [`playout`], [`store`] puts packets in order, [`arrivals`] says how long a packet should wait, and [`stretch`]
-//! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself. [`soundcheck`] tries the box by itself.
+//! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself. [`tones`] come on top;
+//! [`soundcheck`] tries the box by itself.
 
 pub mod arrivals;
 pub mod capture;
@@ -14,3 +15,4 @@ pub mod soundcheck;
 pub mod stats;
 pub mod store;
 pub mod stretch;
+pub mod tones;

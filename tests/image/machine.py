@@ -25,8 +25,17 @@ def boot_files(image, folder, *names):
 
 def partition_offset(image):
     """Bytes before the first partition."""
+    return partitions(image)[0][0]
+
+
+def memory_partition(image):
+    """Where the box remembers its owner's choices: bytes before it, and in it."""
+    return partitions(image)[1]
+
+
+def partitions(image):
     table = json.loads(subprocess.run(["sfdisk", "--json", image], check=True, capture_output=True, text=True).stdout)
-    return table["partitiontable"]["partitions"][0]["start"] * 512
+    return [(p["start"] * 512, p["size"] * 512) for p in table["partitiontable"]["partitions"]]
 
 
 class Machine:

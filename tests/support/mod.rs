@@ -17,6 +17,9 @@ pub const A: usize = 0;
 pub const B: usize = 1;
 pub const PASSPHRASE: &str = "correct horse battery staple";
 
+/// How long a click at a microphone is.
+pub const CLICK: Duration = Duration::from_millis(2);
+
 /// RFC 7983: what a datagram is, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -77,9 +80,15 @@ pub struct End {
     /// A tone in the microphone, in Hz.
     pub tone: Option<f64>,
     phase: f64,
+    /// When a tongue clicks at the microphone, for [`CLICK`] of 1 kHz each time.
+    pub clicks: Vec<Instant>,
+    /// Voice packets sent: when, and their RTP timestamps.
+    pub packets: Vec<(Instant, u32)>,
     partial: Vec<u8>,
     /// What the stick was to be written with, newest last.
     pub orders: Vec<sotto::intercom::stick::Order>,
+    /// What was to be remembered, newest last.
+    pub remembered: Vec<sotto::intercom::memory::Remembered>,
 }
 
 struct Flight {
@@ -110,13 +119,15 @@ pub fn random(seed: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
+fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool) -> End {
     let mut seed = 1_000 + index as u64;
     let setup = Setup {
         passphrase: passphrase.and_then(Passphrase::new),
         volume: 100,
         mode: Mode::Open,
+        tones,
         stun: Vec::new(),
+        remembered: None,
         can_quit: true,
         check_only: false,
         problems: Vec::new(),
@@ -138,8 +149,11 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         heard: Vec::new(),
         tone: None,
         phase: 0.0,
+        clicks: Vec::new(),
+        packets: Vec::new(),
         partial: Vec::new(),
         orders: Vec::new(),
+        remembered: Vec::new(),
     }
 }
 
@@ -153,7 +167,7 @@ impl World {
         let now = Instant::now() + Duration::from_secs(100_000);
         let mut world = Self {
             now,
-            ends: [end(now, A, a), end(now, B, b)],
+            ends: [end(now, A, a, true), end(now, B, b, true)],
             wire: Wire::default(),
             flights: Vec::new(),
             order: 0,
@@ -170,6 +184,18 @@ impl World {
             );
         }
         world
+    }
+
+    /// An end that was just switched on, with tones turned off in its settings.
+    pub fn without_tones(&mut self, index: usize) {
+        self.ends[index] = end(self.now, index, Some(PASSPHRASE), false);
+        self.input(
+            index,
+            Input::ConsoleOpened {
+                console: 0,
+                interactive: false,
+            },
+        );
     }
 
     pub fn input(&mut self, end: usize, input: Input<'_>) {
@@ -290,6 +316,14 @@ impl World {
                 end.phase += std::f64::consts::TAU * tone / f64::from(RATE);
             }
         }
+        for (s, n) in frame.iter_mut().zip(0..FRAME as u32) {
+            let left = Duration::from_secs(1) * (FRAME as u32 - n) / RATE;
+            let at = self.now - left;
+            if let Some(click) = end.clicks.iter().find(|c| (**c..**c + CLICK).contains(&at)) {
+                let phase = (at - *click).as_secs_f64() * 1_000.0 * std::f64::consts::TAU;
+                *s = s.saturating_add((phase.sin() * 20_000.0) as i16);
+            }
+        }
         let mut played = silence();
         end.intercom.playout(&mut played);
         assert_eq!(played.len(), FRAME);
@@ -308,6 +342,12 @@ impl World {
                         .sent
                         .entry((kind(&t.contents), t.destination))
                         .or_default() += 1;
+                    if let (Kind::Rtp, Some(&[a, b, c, d])) =
+                        (kind(&t.contents), t.contents.get(4..8))
+                    {
+                        let timestamp = u32::from_be_bytes([a, b, c, d]);
+                        self.ends[i].packets.push((self.now, timestamp));
+                    }
                     if kind(&t.contents) == Kind::Stun {
                         self.ends[i].stun.clone_from(&t.contents);
                     }
@@ -347,6 +387,7 @@ impl World {
                     self.next_frame = self.now;
                 }
                 Output::Stick(order) => self.ends[i].orders.push(order),
+                Output::Remember(remembered) => self.ends[i].remembered.push(remembered),
                 Output::Resolve(_) | Output::Quit => {}
             }
         }

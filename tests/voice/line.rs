@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sotto::voice::capture::Capture;
 use sotto::voice::frame::{self, FRAME, Frame, level_dbfs};
+use sotto::voice::gate::Switch;
 use sotto::voice::playout::{Playout, PlayoutStats};
 
 /// A call one way. The clock ticks milliseconds: the microphone gives its frame at the start of every 10 ms, the speaker
@@ -25,6 +26,8 @@ pub struct Line {
     pub phase: f64,
     pub mouth: fn(&mut f64) -> Frame,
     pub talking: bool,
+    /// Push to talk, with the button down while `talking`.
+    pub ptt: bool,
     pub out: Vec<i16>,
     pub delays: Vec<u32>,
 }
@@ -45,6 +48,7 @@ impl Line {
             phase: 0.0,
             mouth: tone,
             talking: true,
+            ptt: false,
             out: Vec::new(),
             delays: Vec::new(),
         }
@@ -64,7 +68,12 @@ impl Line {
         while self.ms < end {
             if self.ms.is_multiple_of(10) {
                 let frame = (self.mouth)(&mut self.phase);
-                self.capture.push(&frame, self.talking, |p| {
+                let switch = match (self.ptt, self.talking) {
+                    (true, true) => Switch::TalkDown,
+                    (true, false) => Switch::TalkUp,
+                    (false, open) => open.into(),
+                };
+                self.capture.push(&frame, switch, |p| {
                     let timestamp = self.timestamp.wrapping_add(p.timestamp);
                     for delay in network(self.sent) {
                         let key = (

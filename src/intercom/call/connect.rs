@@ -8,6 +8,7 @@ use crate::intercom::paths::Paths;
 use crate::intercom::session::{Description, Role};
 use crate::intercom::talk::{Ended, Talk, TalkEvent, Voice};
 use crate::intercom::verify::Verify;
+use crate::voice::tones::Tone;
 
 impl Call {
     /// Our offer was answered.
@@ -50,6 +51,10 @@ impl Call {
             Some(link) => {
                 self.event("connecting");
                 self.out.push_back(Effect::Sound(true));
+                self.out.push_back(Effect::Tone(match session.role {
+                    Role::Offerer => Tone::Calling,
+                    Role::Answerer => Tone::Incoming,
+                }));
                 self.state = State::Connecting(Connecting {
                     since: now,
                     deadline,
@@ -99,6 +104,7 @@ impl Call {
             return;
         };
         self.event(format!("connected {}", (now - c.since).as_millis()));
+        self.out.push_back(Effect::Tone(Tone::Connected));
         let verify = (c.session.dialect == Dialect::V2).then(|| {
             Verify::new(
                 c.session.role,
@@ -147,7 +153,14 @@ impl Call {
             match event {
                 TalkEvent::Words(w) => self.event(format!("words {} {} {}", w[0], w[1], w[2])),
                 TalkEvent::HearsYou => self.event("hears you"),
-                TalkEvent::Note(text) => self.event(format!("note {text}")),
+                TalkEvent::Lost => {
+                    self.event("note lost them; trying to reach them again for 60 s");
+                    self.out.push_back(Effect::Tone(Tone::Lost));
+                }
+                TalkEvent::Back => {
+                    self.event("note they are back");
+                    self.out.push_back(Effect::Tone(Tone::Back));
+                }
             }
         }
         match ended {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Call, Closing, Effect, GOODBYE, State, drain};
 use crate::intercom::link::{Link, LinkEvent};
+use crate::voice::tones::Tone;
 
 impl Call {
     pub(super) fn end(&mut self, now: Instant, reason: impl Into<String>) {
@@ -18,6 +19,7 @@ impl Call {
             _ => {}
         }
         if had_sound {
+            self.out.push_back(Effect::Tone(Tone::Ended));
             self.out.push_back(Effect::Sound(false));
         }
         self.event(format!("ended {}", reason.into()));

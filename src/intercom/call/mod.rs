@@ -31,7 +31,9 @@ use super::paths::{Paths, Transmit, is_valid_check};
 use super::session::{Description, Role};
 use super::talk::Talk;
 use crate::voice::frame::Frame;
+use crate::voice::gate::Switch;
 use crate::voice::playout::PlayoutStats;
+use crate::voice::tones::Tone;
 
 pub use carry::Meaning;
 
@@ -67,6 +69,8 @@ pub enum Effect {
     Resolve,
     /// Start or stop the sound card.
     Sound(bool),
+    /// Tell the owner's ear.
+    Tone(Tone),
 }
 
 /// Where the call stands, for screens and status.
@@ -478,9 +482,9 @@ impl Call {
     }
 
     /// 10 ms from the microphone.
-    pub fn handle_capture(&mut self, now: Instant, frame: &Frame, open: bool) {
+    pub fn handle_capture(&mut self, now: Instant, frame: &Frame, switch: Switch) {
         if let State::InCall(t) = &mut self.state {
-            t.handle_capture(now, frame, open);
+            t.handle_capture(now, frame, switch);
             self.advance(now);
         }
     }

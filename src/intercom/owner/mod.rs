@@ -13,6 +13,7 @@ use super::console::Mode;
 use super::panel::Panel;
 use super::screen::{self, InCall, Key, Microphone, View};
 use super::{Intercom, status};
+use crate::voice::gate::Switch;
 use entry::Entry;
 use menu::Item;
 use notices::Notices;
@@ -266,7 +267,17 @@ impl Intercom {
 
     /// Whether voice may be sent now.
     pub(super) fn mic_open(&self) -> bool {
-        !self.owner.muted && (self.setup.mode == Mode::Open || self.owner.talk != TalkButton::Up)
+        self.mic_switch().is_open()
+    }
+
+    /// What the microphone's gate is told.
+    pub(super) fn mic_switch(&self) -> Switch {
+        match (self.owner.muted, self.setup.mode, self.owner.talk) {
+            (true, _, _) => Switch::Off,
+            (false, Mode::Open, _) => Switch::On,
+            (false, Mode::Ptt, TalkButton::Up) => Switch::TalkUp,
+            (false, Mode::Ptt, TalkButton::Down | TalkButton::Tail(_)) => Switch::TalkDown,
+        }
     }
 
     /// The words, while the screen shows them and the owner has not said yet what they are.
