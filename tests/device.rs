@@ -334,7 +334,7 @@ fn a_setting_that_is_not_allowed_ends_the_program_with_one_line() {
             "no-such.toml: cannot be read",
         ),
         (&["run", "--board", "rpj"], "there is no board `rpj`"),
-        (&["check-board", "Cargo.toml"], "unknown key `dependencies`"),
+        (&["check-board", "Cargo.toml"], "unknown key `bench`"),
         (&["run", "--console", "/no/such/tty"], "/no/such/tty"),
         (
             &[

@@ -1,9 +1,15 @@
-//! One ALSA PCM: 48 kHz, 16 bit, in periods of 10 ms, never blocking.
+//! One ALSA PCM: 48 kHz, 16 bit, never blocking.
 //!
 //! Readiness of a PCM means something only after *all* of its descriptors went through `revents`; the `pulse`
-//! plugin also clears its wake-up there. Playback is looked at by the clock instead, and written only up to a target
-//! fill: writing until it blocks would be the greatest delay there is. The target starts small, grows when the speaker is
-//! found empty, and shrinks again when for a while there was more than was needed.
+//! plugin also clears its wake-up there. Capture wakes the loop once a packet, as what is sooner would only wait in the
+//! packetizer. It takes whole frames and leaves the rest in the ring, so that also after a late wake-up the next comes when
+//! a frame is full.
+//!
+//! Playback is looked at every 10 ms, whatever wakes the loop, and written only up to a target: writing until it blocks
+//! would be the greatest delay there is. The target is one period, which the speaker takes until the next look, and a
+//! reserve for a look that comes late or a server that takes two periods at once. The reserve grows when the speaker is
+//! found empty, and shrinks again when for a while more was left than is needed: each time it was found empty, that while
+//! becomes twice as long, as what happens every minute is not to be heard every minute.
 
 use std::io;
 
@@ -14,19 +20,24 @@ use libc::pollfd;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
+use crate::voice::capture::PACKET;
 use crate::voice::frame::{FRAME, Frame, RATE, mix_down, silence};
 
-/// Frames of PCM (samples a channel) in a period.
+/// Frames of PCM (samples a channel) in a period of the speaker.
 const PERIOD: Frames = FRAME as Frames;
+/// The same of the microphone.
+const CAPTURE_PERIOD: Frames = PACKET as Frames;
 /// The ring: what a stall of the loop may take before sound is lost, in capture or on the way to the speaker.
 const BUFFER: Frames = 16 * PERIOD;
-/// Playback's fill at first, and what it may grow to.
-const LEAST_FILL: Frames = PERIOD;
-const MOST_FILL: Frames = 8 * PERIOD;
-/// What an empty speaker adds to it, and ample reserve takes away.
-const FILL_STEP: Frames = PERIOD / 4;
-/// Frames written between two looks at the reserve: 10 s.
-const REVIEW: u32 = 1_000;
+/// What the speaker should still hold when it is looked at: at least, and at most, however often it ran dry.
+const LEAST_RESERVE: Frames = PERIOD / 2;
+const MOST_RESERVE: Frames = 8 * PERIOD;
+/// What an empty speaker adds to it, and a review that finds more than enough takes away.
+const MORE: Frames = PERIOD / 2;
+const LESS: Frames = PERIOD / 4;
+/// Looks, one in 10 ms, between two reviews: 10 s at first, and an hour at most.
+const FIRST_REVIEW: u32 = 1_000;
+const LAST_REVIEW: u32 = 360_000;
 
 /// Bytes of a sample.
 const SAMPLE: usize = size_of::<i16>();
@@ -37,12 +48,10 @@ pub struct Stream {
     channels: usize,
     buffer: Frames,
     descriptors: Vec<pollfd>,
-    /// Bytes of a frame that is not full yet, interleaved.
-    partial: Vec<u8>,
-    fill: Frames,
-    /// The least that the speaker still held when it was looked at, since the last review.
-    reserve: Frames,
-    written: u32,
+    /// A frame, interleaved, and how many bytes of it capture has.
+    interleaved: Box<[u8]>,
+    full: usize,
+    reserve: Reserve,
     xruns: u64,
 }
 
@@ -58,6 +67,10 @@ impl Stream {
 
     fn set_up(name: &str, direction: Direction) -> alsa::Result<Self> {
         let pcm = PCM::new(name, direction, true)?;
+        let period = match direction {
+            Direction::Capture => CAPTURE_PERIOD,
+            Direction::Playback => PERIOD,
+        };
         let (channels, buffer) = {
             let hw = HwParams::any(&pcm)?;
             hw.set_access(Access::RWInterleaved)?;
@@ -68,15 +81,16 @@ impl Stream {
             // microphone's two, which clips; what both heard is as loud as what each did.
             let is_plug = direction == Direction::Capture && name.starts_with("plughw:");
             let channels = hw.set_channels_near(if is_plug { 2 } else { 1 })?;
-            hw.set_period_size_near(PERIOD, ValueOr::Nearest)?;
+            hw.set_period_size_near(period, ValueOr::Nearest)?;
             let buffer = hw.set_buffer_size_near(BUFFER)?;
             pcm.hw_params(&hw)?;
             (channels as usize, buffer)
         };
         {
             let sw = pcm.sw_params_current()?;
-            sw.set_avail_min(PERIOD)?;
-            sw.set_start_threshold(PERIOD)?;
+            sw.set_avail_min(period)?;
+            // Playback starts by itself once it holds what the first look writes.
+            sw.set_start_threshold((2 * PERIOD).min(buffer))?;
             pcm.sw_params(&sw)?;
         }
         pcm.prepare()?;
@@ -87,10 +101,9 @@ impl Stream {
             descriptors: pcm.get()?,
             channels,
             buffer,
-            partial: Vec::with_capacity(FRAME * channels * SAMPLE),
-            fill: LEAST_FILL,
-            reserve: buffer,
-            written: 0,
+            interleaved: vec![0; FRAME * channels * SAMPLE].into(),
+            full: 0,
+            reserve: Reserve::new(),
             xruns: 0,
             pcm,
         })
@@ -135,25 +148,25 @@ impl Stream {
     /// # Errors
     /// The device is gone; an overrun is none.
     pub fn capture(&mut self, mut take: impl FnMut(&Frame)) -> Result<(), String> {
-        let whole = FRAME * self.channels * SAMPLE;
-        let mut chunk = [0; FRAME * SAMPLE * 2];
-        // ALSA's `null` always has more.
-        for _ in 0..2 * self.buffer / PERIOD + 2 {
-            let unit = self.channels * SAMPLE;
-            let room = (whole - self.partial.len()).min(chunk.len() / unit * unit);
-            let read = self.pcm.io_bytes().readi(&mut chunk[..room]);
+        let ready = match self.pcm.avail_update() {
+            // No more than the ring holds, whatever a driver says.
+            Ok(ready) => ready.min(self.buffer),
+            Err(e) => return self.recover_capture(e),
+        };
+        // Packets whole: half of one would bring the next wake-up in the middle of a packet, for good.
+        for _ in 0..ready / CAPTURE_PERIOD * (CAPTURE_PERIOD / PERIOD) {
+            let read = self
+                .pcm
+                .io_bytes()
+                .readi(&mut self.interleaved[self.full..]);
             match read {
-                Ok(0) => return Ok(()),
-                Ok(n) => self.partial.extend_from_slice(&chunk[..n * unit]),
+                Ok(n) => self.full += n * self.channels * SAMPLE,
                 Err(e) if e.errno() == libc::EAGAIN => return Ok(()),
-                Err(e) => {
-                    self.recover(e)?;
-                    return self.pcm.start().map_err(|e| e.to_string());
-                }
+                Err(e) => return self.recover_capture(e),
             }
-            if self.partial.len() == whole {
+            if self.full == self.interleaved.len() {
+                self.full = 0;
                 take(&self.captured());
-                self.partial.clear();
             }
         }
         Ok(())
@@ -164,49 +177,44 @@ impl Stream {
     /// # Errors
     /// The device is gone; an underrun is none.
     pub fn playback(&mut self, mut pull: impl FnMut(&mut Frame)) -> Result<(), String> {
-        let mut frame = silence();
-        let mut queued = self.queued()?;
-        self.reserve = self.reserve.min(queued);
-        // Some sound servers fill a gap in silence and say nothing.
-        if queued <= 0 && self.written > 0 {
-            self.ran_dry();
+        let mut queued = match self.pcm.avail_update() {
+            Ok(room) => self.buffer - room,
+            Err(e) => {
+                self.recover(e)?;
+                0
+            }
+        };
+        if self.pcm.state() == State::Running {
+            // Some sound servers fill a gap in silence and say nothing.
+            if queued <= 0 {
+                self.ran_dry();
+            }
+            self.reserve.look(queued);
         }
+        let wanted = self.reserve.wanted + PERIOD;
+        let mut frame = silence();
         // No more than the ring holds, whatever a driver says of its room.
         for _ in 0..self.buffer / PERIOD {
-            if queued >= self.fill {
+            if queued >= wanted {
                 break;
             }
             pull(&mut frame);
             self.write(&frame)?;
             queued += PERIOD;
         }
-        if self.written >= REVIEW {
-            if self.reserve > FILL_STEP {
-                self.fill = (self.fill - FILL_STEP).max(LEAST_FILL);
-            }
-            (self.written, self.reserve) = (1, self.buffer);
-        }
         Ok(())
     }
 
-    fn queued(&mut self) -> Result<Frames, String> {
-        match self.pcm.avail_update() {
-            Ok(room) => Ok(self.buffer - room),
-            Err(e) => self.recover(e).map(|()| 0),
-        }
-    }
-
     fn write(&mut self, frame: &Frame) -> Result<(), String> {
-        self.partial.clear();
-        for sample in frame {
-            for _ in 0..self.channels {
-                self.partial.extend_from_slice(&sample.to_le_bytes());
+        let moments = self.interleaved.chunks_exact_mut(self.channels * SAMPLE);
+        for (moment, sample) in moments.zip(frame) {
+            for channel in moment.chunks_exact_mut(SAMPLE) {
+                channel.copy_from_slice(&sample.to_le_bytes());
             }
         }
-        self.written += 1;
         let mut sent = 0;
-        while sent < self.partial.len() {
-            let written = self.pcm.io_bytes().writei(&self.partial[sent..]);
+        while sent < self.interleaved.len() {
+            let written = self.pcm.io_bytes().writei(&self.interleaved[sent..]);
             match written {
                 Ok(n) => sent += n * self.channels * SAMPLE,
                 // No room: what is left of this frame is lost, which no ear will notice beside the stall that caused it.
@@ -219,7 +227,13 @@ impl Stream {
 
     fn ran_dry(&mut self) {
         self.xruns += 1;
-        self.fill = (self.fill + FILL_STEP).min(MOST_FILL);
+        self.reserve.ran_dry();
+    }
+
+    fn recover_capture(&mut self, error: alsa::Error) -> Result<(), String> {
+        self.recover(error)?;
+        self.full = 0;
+        self.pcm.start().map_err(|e| e.to_string())
     }
 
     /// After an xrun or a suspend, makes the PCM ready again.
@@ -232,7 +246,7 @@ impl Stream {
     }
 
     fn captured(&self) -> Frame {
-        self.partial
+        self.interleaved
             .chunks_exact(self.channels * SAMPLE)
             .map(|moment| {
                 let samples = moment.chunks_exact(SAMPLE);
@@ -242,8 +256,95 @@ impl Stream {
     }
 }
 
+/// What the speaker should still hold when it is looked at.
+struct Reserve {
+    wanted: Frames,
+    /// The least that it held since the last review.
+    least: Frames,
+    /// Looks until the next review, and between two.
+    review: u32,
+    between_reviews: u32,
+}
+
+impl Reserve {
+    fn new() -> Self {
+        Self {
+            wanted: LEAST_RESERVE,
+            least: Frames::MAX,
+            review: FIRST_REVIEW,
+            between_reviews: FIRST_REVIEW,
+        }
+    }
+
+    fn look(&mut self, queued: Frames) {
+        self.least = self.least.min(queued);
+        self.review = self.review.saturating_sub(1);
+        if self.review == 0 {
+            if self.least >= LEAST_RESERVE + LESS {
+                self.wanted = (self.wanted - LESS).max(LEAST_RESERVE);
+            }
+            (self.review, self.least) = (self.between_reviews, Frames::MAX);
+        }
+    }
+
+    fn ran_dry(&mut self) {
+        self.wanted = (self.wanted + MORE).min(MOST_RESERVE);
+        self.between_reviews = (self.between_reviews * 2).min(LAST_REVIEW);
+        (self.review, self.least) = (self.between_reviews, Frames::MAX);
+    }
+}
+
 /// ALSA prints its errors on standard error, where a terminal's screen is; they come back as results as well.
 pub fn keep_alsa_quiet() {
     // This thread's messages go to a buffer, a new one each time, so that it does not grow. Without memory for it they are printed.
     let _ = alsa::Output::local_error_handler();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks that find so much, and what is wanted after them.
+    fn looks(reserve: &mut Reserve, count: u32, queued: Frames) -> Frames {
+        for _ in 0..count {
+            reserve.look(queued);
+        }
+        reserve.wanted
+    }
+
+    #[test]
+    fn a_speaker_that_ran_dry_is_given_more_and_later_less_again_in_small_steps() {
+        let mut reserve = Reserve::new();
+        assert_eq!(reserve.wanted, 240);
+        reserve.ran_dry();
+        assert_eq!(reserve.wanted, 480);
+        assert_eq!(looks(&mut reserve, 1_999, 480), 480);
+        assert_eq!(looks(&mut reserve, 1, 480), 360);
+        assert_eq!(looks(&mut reserve, 2_000, 360), 240);
+        assert_eq!(looks(&mut reserve, 10_000, 900), 240);
+    }
+
+    #[test]
+    fn a_reserve_that_was_needed_once_stays_until_the_next_review() {
+        let mut reserve = Reserve::new();
+        reserve.ran_dry();
+        reserve.look(359);
+        assert_eq!(looks(&mut reserve, 1_999, 480), 480);
+        assert_eq!(looks(&mut reserve, 2_000, 480), 360);
+    }
+
+    #[test]
+    fn each_time_that_it_ran_dry_it_takes_twice_as_long_to_trust_it_again() {
+        let mut reserve = Reserve::new();
+        for _ in 0..3 {
+            reserve.ran_dry();
+        }
+        assert_eq!(looks(&mut reserve, 7_999, 960), 960);
+        assert_eq!(looks(&mut reserve, 1, 960), 840);
+        for _ in 0..100 {
+            reserve.ran_dry();
+        }
+        assert_eq!(looks(&mut reserve, 359_999, 4_000), 8 * 480);
+        assert_eq!(looks(&mut reserve, 1, 4_000), 8 * 480 - 120);
+    }
 }

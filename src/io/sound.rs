@@ -16,10 +16,9 @@ use super::worker::Worker;
 use crate::config::{Config, Device};
 use crate::voice::frame::{Frame, silence};
 
-/// How often the speaker's fill is looked at: evenly, as whoever pulls unevenly needs a longer jitter buffer.
-const TICK: Duration = Duration::from_millis(10);
-/// A turn so little before a tick does its work, and saves a turn of its own.
-const EARLY: Duration = Duration::from_millis(2);
+/// The speaker is looked at every 10 ms: together with the microphone, and between two of its packets by the clock. So much
+/// longer the clock waits for a packet that is due, which saves a turn.
+const GRACE: Duration = Duration::from_millis(2);
 /// Sound in one frame.
 const PERIOD: Duration = Duration::from_millis(10);
 /// A device that paces itself catches up this many frames after a stall, and lets the rest go.
@@ -93,7 +92,10 @@ impl std::fmt::Display for Pcm {
 pub struct Sound {
     capture: Port,
     playback: Port,
+    /// When the speaker is looked at at the latest.
     tick: Option<Instant>,
+    /// The microphone gave something in this turn.
+    heard: bool,
 }
 
 impl Sound {
@@ -114,6 +116,7 @@ impl Sound {
             capture: Port::new(now, End::Capture, capture_device, tokens[0]),
             playback: Port::new(now, End::Playback, playback_device, tokens[1]),
             tick: None,
+            heard: false,
         })
     }
 
@@ -122,7 +125,7 @@ impl Sound {
         if on == self.tick.is_some() {
             return;
         }
-        self.tick = on.then(|| now + TICK);
+        self.tick = on.then(|| now + PERIOD);
         for port in [&mut self.capture, &mut self.playback] {
             if on {
                 port.start(now, worker);
@@ -178,13 +181,13 @@ impl Sound {
             if !std::mem::take(&mut port.readable) && !overdue {
                 return;
             }
-            let mut heard = false;
+            let heard = &mut self.heard;
             let done = stream.capture(|frame| {
-                heard = true;
+                *heard = true;
                 take(frame);
             });
             match done {
-                Ok(()) if heard => port.works(now),
+                Ok(()) if *heard => port.works(now),
                 Ok(()) => {}
                 Err(problem) => port.fail(now, &problem, worker, registry),
             }
@@ -194,6 +197,7 @@ impl Sound {
         if let Kind::Microphone(microphone) = &mut port.kind {
             microphone.skip(skipped);
         }
+        self.heard = due > 0;
         for _ in 0..due {
             match &mut port.kind {
                 Kind::Microphone(microphone) => take(&microphone.read()),
@@ -211,13 +215,10 @@ impl Sound {
         mut pull: impl FnMut(&mut Frame),
     ) {
         let Some(tick) = self.tick else { return };
-        let is_due = tick <= now + EARLY;
+        let heard = std::mem::take(&mut self.heard);
+        let is_due = heard || tick <= now;
         if is_due {
-            self.tick = Some(if tick + TICK > now {
-                tick + TICK
-            } else {
-                now + TICK
-            });
+            self.tick = Some(now + if heard { PERIOD } else { PERIOD + GRACE });
         }
         let port = &mut self.playback;
         port.reopen(now, worker);
