@@ -9,6 +9,7 @@ use super::verify::{Message, Verify};
 use crate::voice::capture::Capture;
 use crate::voice::frame::Frame;
 use crate::voice::playout::Playout;
+use crate::voice::redundancy::Feedback;
 
 /// How long the peer's commitment may take. It comes over SCTP, whose handshake sends a lost packet again after 3, 6, 12 … s
 /// (RFC 4960 §15): at 20 % loss one call in ten takes over 10 s, one in twenty over 30 s.
@@ -19,6 +20,8 @@ const LOST: Duration = Duration::from_secs(15);
 const SEARCH: Duration = Duration::from_secs(60);
 /// Between two new checks of every path while it is.
 const RETRY: Duration = Duration::from_secs(2);
+/// Packets that one report tells of, at most: a minute's.
+const MOST_REPORTED: u64 = 3000;
 /// A receiver report older than this says nothing of now.
 const REPORT_AGE: Duration = Duration::from_secs(6);
 
@@ -88,6 +91,8 @@ pub struct Talk {
     timestamp: u32,
     first_sequence: u64,
     report: Option<Report>,
+    /// Highest sequence number and packets lost, of the last report.
+    reported: (u64, u64),
     said_hears: bool,
     lost: Option<Instant>,
     retry: Instant,
@@ -104,8 +109,11 @@ impl Talk {
         voice: Voice,
         timestamp: u32,
     ) -> Self {
+        let first_sequence = link.next_sequence();
+        let mut capture = voice.capture;
+        capture.set_red(link.opus_in_red());
         Self {
-            first_sequence: link.next_sequence(),
+            first_sequence,
             link,
             since: now,
             verify,
@@ -113,10 +121,11 @@ impl Talk {
             commit_sent: false,
             words: None,
             secure: false,
-            capture: voice.capture,
+            capture,
             playout: voice.playout,
             timestamp,
             report: None,
+            reported: (first_sequence.saturating_sub(1), 0),
             said_hears: false,
             lost: None,
             retry: now,
@@ -215,8 +224,7 @@ impl Talk {
     pub fn handle_capture(&mut self, now: Instant, frame: &Frame, open: bool) {
         let (link, first) = (&mut self.link, self.timestamp);
         self.capture.push(frame, open, |packet| {
-            let timestamp = first.wrapping_add(packet.timestamp);
-            link.send_voice(now, timestamp, packet.marker, packet.payload);
+            link.send_voice(now, first, &packet);
         });
     }
 
@@ -294,21 +302,27 @@ impl Talk {
                 sequence,
                 timestamp,
                 payload,
-            } => self.playout.insert(now, sequence, timestamp, &payload),
+                red,
+            } => match red {
+                None => self.playout.insert(now, sequence, timestamp, &payload),
+                Some(opus) => self
+                    .playout
+                    .insert_red(now, sequence, timestamp, &payload, opus),
+            },
             LinkEvent::Report {
                 loss,
+                lost,
                 jitter_ms,
                 rtt,
                 highest,
             } => {
+                self.steer(loss, lost, highest, rtt);
                 self.report = Some(Report {
                     at: now,
                     loss,
                     jitter_ms,
                     rtt,
                 });
-                self.capture
-                    .set_expected_loss((loss * 100.0).clamp(0.0, 100.0) as u8);
                 if !self.said_hears && highest >= self.first_sequence && loss < 1.0 {
                     self.said_hears = true;
                     events.push(TalkEvent::HearsYou);
@@ -320,6 +334,21 @@ impl Talk {
             }
         }
         None
+    }
+
+    /// Passes a report on to the sender: what is new in it.
+    fn steer(&mut self, loss: f32, lost: u64, highest: u64, rtt: Option<Duration>) {
+        let (before, lost_before) = std::mem::replace(&mut self.reported, (highest, lost));
+        let packets = highest.saturating_sub(before).min(MOST_REPORTED) as u32;
+        let new = lost.saturating_sub(lost_before);
+        // A peer whose count does not fit its own report is believed in the share.
+        let lost = if new <= packets.into() {
+            new as u32
+        } else {
+            (packets as f32 * loss) as u32
+        };
+        self.capture
+            .handle_feedback(Feedback { packets, lost, rtt });
     }
 
     fn commit(&mut self) {
