@@ -26,6 +26,8 @@ use crate::voice::capture::Packet;
 
 /// Sources that proved themselves, the newest last.
 const MAX_SOURCES: usize = 16;
+/// Between two receiver reports: their variance tells bursts of loss from single ones, and takes four a second (`voice::redundancy`).
+const REPORTS: Duration = Duration::from_millis(250);
 /// What dimpl gives a DTLS handshake, counted from its building rather than from its first packet.
 const HANDSHAKE: Duration = Duration::from_secs(40);
 /// Younger than this, one leaves time enough for the handshake itself.
@@ -136,8 +138,8 @@ impl Link {
             .set_rtp_mode(true)
             .set_dtls_cert(local.certificate.clone())
             .set_local_ice_credentials(creds(&local.ice))
-            .set_stats_interval(Some(Duration::from_secs(1)))
-            .set_rtcp_report_interval_audio(Duration::from_secs(1))
+            .set_stats_interval(Some(REPORTS))
+            .set_rtcp_report_interval_audio(REPORTS)
             .clear_extension_map();
         if let Some(id) = remote.mid_ext {
             config = config.set_extension(id, Extension::RtpMid);

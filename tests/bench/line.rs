@@ -1,7 +1,7 @@
 //! Speech through the sending half, a bad wire in virtual time and the receiving half: what `lab.py` does in real time with
 //! two programs, this does with the codec alone in a second. For finding out what a change of `voice` does.
 //!
-//! The wire has the lab's own faults, by the same names. The peer's reports of loss come once a second, half a round trip old.
+//! The wire has the lab's own faults, by the same names. The peer's reports of loss come four times a second.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -93,7 +93,7 @@ fn main() {
                 sent += 1;
             });
         }
-        if ms % 1000 == 999 {
+        if ms % 250 == 249 {
             let (expected, came) = (sent - reported.0, arrived - reported.1);
             reported = (sent, arrived);
             capture.handle_feedback(Feedback {
@@ -101,6 +101,8 @@ fn main() {
                 lost: expected.saturating_sub(came) as u32,
                 rtt: Some(Duration::from_secs_f64(args.delay / 500.0)),
             });
+        }
+        if ms % 1000 == 999 {
             most = most.max(std::mem::take(&mut this_second));
         }
         while let Some(first) = on_the_way.first_entry()
