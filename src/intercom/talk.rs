@@ -9,7 +9,7 @@ use super::verify::{Message, Verify};
 use crate::voice::capture::Capture;
 use crate::voice::frame::Frame;
 use crate::voice::playout::Playout;
-use crate::voice::redundancy::Feedback;
+use crate::voice::redundancy::Reports;
 
 /// How long the peer's commitment may take. It comes over SCTP, whose handshake sends a lost packet again after 3, 6, 12 … s
 /// (RFC 4960 §15): at 20 % loss one call in ten takes over 10 s, one in twenty over 30 s.
@@ -20,8 +20,6 @@ const LOST: Duration = Duration::from_secs(15);
 const SEARCH: Duration = Duration::from_secs(60);
 /// Between two new checks of every path while it is.
 const RETRY: Duration = Duration::from_secs(2);
-/// Packets that one report tells of, at most: a minute's.
-const MOST_REPORTED: u64 = 3000;
 /// A receiver report older than this says nothing of now.
 const REPORT_AGE: Duration = Duration::from_secs(6);
 
@@ -91,8 +89,7 @@ pub struct Talk {
     timestamp: u32,
     first_sequence: u64,
     report: Option<Report>,
-    /// Highest sequence number and packets lost, of the last report.
-    reported: (u64, u64),
+    reports: Reports,
     said_hears: bool,
     lost: Option<Instant>,
     retry: Instant,
@@ -125,7 +122,7 @@ impl Talk {
             playout: voice.playout,
             timestamp,
             report: None,
-            reported: (first_sequence.saturating_sub(1), 0),
+            reports: Reports::new(first_sequence),
             said_hears: false,
             lost: None,
             retry: now,
@@ -316,7 +313,8 @@ impl Talk {
                 rtt,
                 highest,
             } => {
-                self.steer(loss, lost, highest, rtt);
+                let feedback = self.reports.take(highest, lost, rtt);
+                self.capture.handle_feedback(feedback);
                 self.report = Some(Report {
                     at: now,
                     loss,
@@ -334,21 +332,6 @@ impl Talk {
             }
         }
         None
-    }
-
-    /// Passes a report on to the sender: what is new in it.
-    fn steer(&mut self, loss: f32, lost: u64, highest: u64, rtt: Option<Duration>) {
-        let (before, lost_before) = std::mem::replace(&mut self.reported, (highest, lost));
-        let packets = highest.saturating_sub(before).min(MOST_REPORTED) as u32;
-        let new = lost.saturating_sub(lost_before);
-        // A peer whose count does not fit its own report is believed in the share.
-        let lost = if new <= packets.into() {
-            new as u32
-        } else {
-            (packets as f32 * loss) as u32
-        };
-        self.capture
-            .handle_feedback(Feedback { packets, lost, rtt });
     }
 
     fn commit(&mut self) {

@@ -97,6 +97,38 @@ pub struct Feedback {
     pub rtt: Option<Duration>,
 }
 
+/// Receiver reports (RFC 3550 §6.4.1), of which only what is new counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Reports {
+    highest: u64,
+    lost: u64,
+}
+
+impl Reports {
+    /// None yet; `first`: the sequence number that our packets begin with.
+    pub fn new(first: u64) -> Self {
+        Self {
+            highest: first.saturating_sub(1),
+            lost: 0,
+        }
+    }
+
+    /// Takes the highest sequence number that the peer has and its count of losses. A packet that was overtaken is lost in one
+    /// report and not in the next, so only what is over the most reported so far is lost.
+    pub fn take(&mut self, highest: u64, lost: u64, rtt: Option<Duration>) -> Feedback {
+        let packets = highest.saturating_sub(self.highest);
+        let new = lost.saturating_sub(self.lost).min(packets);
+        self.highest = self.highest.max(highest);
+        self.lost = self.lost.max(lost);
+        let few = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        Feedback {
+            packets: few(packets),
+            lost: few(new),
+            rtt,
+        }
+    }
+}
+
 /// What the sender is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -402,6 +434,22 @@ mod tests {
     fn rate(plan: &Plan) -> i32 {
         let copies = plan.distances.len() as i32;
         HEADERS + copies * COPY_HEADERS + plan.bitrate * (copies + 1)
+    }
+
+    #[test]
+    fn only_what_is_new_in_a_report_counts_and_an_overtaken_packet_once() {
+        let mut reports = Reports::new(1000);
+        let mut take = |highest, lost| {
+            let feedback = reports.take(highest, lost, None);
+            (feedback.packets, feedback.lost)
+        };
+        assert_eq!(take(1011, 2), (12, 2));
+        assert_eq!(take(1011, 2), (0, 0));
+        assert_eq!(take(1023, 1), (12, 0));
+        assert_eq!(take(1036, 2), (13, 0));
+        assert_eq!(take(1048, 4), (12, 2));
+        assert_eq!(take(u64::MAX, u64::MAX), (u32::MAX, u32::MAX));
+        assert_eq!(take(0, 0), (0, 0));
     }
 
     #[test]

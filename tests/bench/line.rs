@@ -12,7 +12,7 @@ use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use sotto::voice::capture::{Capture, Packet};
 use sotto::voice::frame::{FRAME, Frame, RATE, silence};
 use sotto::voice::playout::Playout;
-use sotto::voice::redundancy::Feedback;
+use sotto::voice::redundancy::Reports;
 
 /// Silence before the speech, in which the ends get to know the wire, and after it.
 const LEAD: usize = 5;
@@ -77,7 +77,8 @@ fn main() {
     let (mut heard, mut on_the_way) = (Vec::with_capacity(said.len()), BTreeMap::new());
     let (mut sent, mut bytes, mut pulls) = (0_u64, 0, 0_u64);
     let (mut most, mut this_second) = (0, 0);
-    let (mut arrived, mut reported) = (0_u64, (0_u64, 0_u64));
+    let (mut arrived, mut highest) = (0_u64, 0_u64);
+    let mut reports = Reports::new(0);
     for ms in 0..(said.len() / FRAME * 10) as u64 {
         let now = start + Duration::from_millis(ms);
         if ms % 10 == 0 {
@@ -94,13 +95,9 @@ fn main() {
             });
         }
         if ms % 250 == 249 {
-            let (expected, came) = (sent - reported.0, arrived - reported.1);
-            reported = (sent, arrived);
-            capture.handle_feedback(Feedback {
-                packets: expected as u32,
-                lost: expected.saturating_sub(came) as u32,
-                rtt: Some(Duration::from_secs_f64(args.delay / 500.0)),
-            });
+            let lost = (highest + 1).saturating_sub(arrived);
+            let rtt = Duration::from_secs_f64(args.delay / 500.0);
+            capture.handle_feedback(reports.take(highest, lost, Some(rtt)));
         }
         if ms % 1000 == 999 {
             most = most.max(std::mem::take(&mut this_second));
@@ -110,6 +107,7 @@ fn main() {
         {
             let ((_, sequence), (timestamp, red, payload)) = first.remove_entry();
             arrived += 1;
+            highest = highest.max(sequence);
             if red {
                 playout.insert_red(now, sequence, timestamp, &payload, OPUS);
             } else {

@@ -11,6 +11,9 @@ use sotto::voice::redundancy::Feedback;
 /// Payload type of Opus.
 pub const OPUS: u8 = 111;
 
+/// Sequence number, timestamp, whether it has copies, payload.
+pub type Sent = (u64, u32, bool, Vec<u8>);
+
 /// A call one way. The clock ticks milliseconds: the microphone gives its frame at the start of every 10 ms, the speaker
 /// takes its own in the middle.
 pub struct Line {
@@ -21,7 +24,7 @@ pub struct Line {
     pub sequence: u64,
     pub timestamp: u32,
     /// By arrival (ms) and order.
-    pub on_the_way: BTreeMap<(u64, u64), (u64, u32, bool, Vec<u8>)>,
+    pub on_the_way: BTreeMap<(u64, u64), Sent>,
     pub sent: u64,
     /// How much longer than the microphone's the speaker's 10 ms are, in millionths.
     pub drift_ppm: i64,
