@@ -6,8 +6,8 @@
 //! frame that Opus sends when it stops transmitting (RFC 6716 §2.1.9, RFC 7587 §3.1.3). It tells the receiver that
 //! what follows is a pause and not a loss.
 //!
-//! What each packet carries and costs, [`super::redundancy`] decides. The encoder's bit rate is variable: at the same rate constant
-//! ones are heard to be worse. RFC 6562 warns that the sizes of variable-rate packets may tell an eavesdropper which of a
+//! What each packet carries and costs, [`super::redundancy`] decides. The encoder's bit rate is variable: a constant one
+//! takes half as much again and sounds the same. RFC 6562 warns that the sizes of variable-rate packets may tell an eavesdropper which of a
 //! few known phrases is said; in free talk they tell little, and copies, which make a packet's size that of several, blur it further.
 
 use opus::{Application, Bandwidth, Bitrate, Channels, Encoder, Signal};
