@@ -1,10 +1,18 @@
 //! Opus packets in, in any order; an unbroken row of frames out.
 //!
 //! The speaker's pulls are the clock. Media time runs along with them, so every packet has a moment at which it is
-//! due, and what matters is how long before it the packet came ([`super::arrivals`]). The wanted wait is moved to by
-//! leaving out or repeating periods of the voice ([`super::stretch`]), or freely in a pause. When a packet is due:
+//! due, and what matters is how long before it the packet came ([`super::arrivals`]). The wanted wait is moved to in the
+//! voice's pauses, by leaving out or repeating some of them, for a wait that moves within a word is heard; only where no
+//! pause comes are periods of the voice itself left out or repeated ([`super::stretch`]).
 //!
-//! - It is there: decoded. If it came too late but nothing after it was played, it is played late, and the wait has grown.
+//! That takes up the drift of the two clocks too: half an hour of speech at 200 ppm stays within 6 ms of its mean delay with
+//! nothing made up, and scores the same PESQ as without drift. Resampling could do no better: arrivals are known to a pull,
+//! so the delay moves by one either way; and it would cost time in every frame and touch sound that needs nothing.
+//!
+//! When a packet is due:
+//!
+//! - It is there: decoded. If it came too late and so do others, it is played late, and the wait has grown. If it is the
+//!   only one, what has been made up in its place is left out of it.
 //! - It is missing and the next one is there: repaired with the next one's in-band data (RFC 6716 §2.1.7), which
 //!   holds one packet; what that does not reach is concealed by Opus.
 //! - Nothing is there: concealed by Opus, fading to silence. Whether it was a loss or a pause is known at the next
@@ -17,8 +25,8 @@ use std::time::Instant;
 
 use opus::{Channels, Decoder};
 
-use super::arrivals::Arrivals;
-use super::frame::{FRAME, Frame, Meter, RATE, ramp};
+use super::arrivals::{Arrivals, Estimate};
+use super::frame::{FRAME, Frame, Meter, RATE, SILENCE_DBFS, level_dbfs, ramp};
 use super::payload::{self, LONGEST, STEP, announces_pause, carries_repair};
 use super::stats::Share;
 use super::store::{Content, First, Refused, SLOTS, Span, Store};
@@ -28,8 +36,11 @@ pub use super::stats::PlayoutStats;
 
 /// Samples in a millisecond.
 const MS: i64 = RATE as i64 / 1000;
-/// The latest packets (one in fifty is still later) wait this long: one pull.
+/// The latest packets (one in a hundred is still later) wait this long: one pull.
 const MARGIN: i64 = 10 * MS;
+/// Where the latest are later than this, delay is dearer than certainty, and they wait so much less.
+const LATE: i64 = 30 * MS;
+const SPARED: i64 = 5 * MS;
 /// A wait this much off is good enough.
 const TOLERANCE: i64 = 5 * MS;
 /// So much off, a splice may be heard.
@@ -52,6 +63,15 @@ const TRAIL: i64 = 10 * MS;
 
 /// Splices are this many pulls apart.
 const REST: u8 = 5;
+/// So many pulls a wait that is off waits for a pause, where nobody hears it move; then a splice in the voice must do. 2 s.
+const PATIENCE: u16 = 200;
+/// So many faint pulls are a pause and no consonant: 100 ms.
+const PAUSE: u16 = 10;
+/// So far below the voice, or under this level, is faint.
+const PAUSE_DB: f32 = 25.0;
+const QUIET_DBFS: f32 = -50.0;
+/// How fast the voice's level is forgotten, a pull: 1 dB a second.
+const FALL_DB: f32 = 0.01;
 /// Loss from which the repair data is worth a packet of delay, and below which it no longer is.
 const REPAIR: (f32, f32) = (0.03, 0.01);
 /// Not every packet carries any: only those after voice. So many without, and there is none: 1 s of 20 ms packets.
@@ -88,6 +108,13 @@ pub struct Playout {
     /// A packet that fits nothing; the one after it would prove it right.
     stray: Option<u64>,
     rest: u8,
+    patience: u16,
+    /// The wait is on its way to the wanted one.
+    moves: bool,
+    /// Pulls since the last that was not faint.
+    quiet: u16,
+    /// Level of the voice, dB below full scale.
+    loudness: f32,
     /// Of expected voice, what was made up (over 3 s).
     concealed: Share,
     /// Of expected voice, what did not come in time, repaired or not (over 10 s).
@@ -149,6 +176,10 @@ impl Playout {
             },
             stray: None,
             rest: 0,
+            patience: PATIENCE,
+            moves: false,
+            quiet: 0,
+            loudness: SILENCE_DBFS.into(),
             concealed: Share::over(3 * RATE),
             lost: Share::over(10 * RATE),
             meter: Meter::new(),
@@ -227,6 +258,12 @@ impl Playout {
         self.pulled += FRAME as i64;
         self.stalled = false;
         self.meter.update(frame);
+        self.quiet = if self.is_faint(frame) {
+            self.quiet.saturating_add(1)
+        } else {
+            0
+        };
+        self.loudness = (self.loudness - FALL_DB).max(self.meter.dbfs().into());
     }
 
     /// Level of what is played, -96 (silence) to 0 dB below full scale.
@@ -310,7 +347,7 @@ impl Playout {
         let depth = self
             .arrivals
             .estimate()
-            .map_or(0, |e| (e.typical - e.late).min(DEEPEST));
+            .map_or(0, |e| e.typical - latest(e));
         depth + self.margin()
     }
 
@@ -324,20 +361,25 @@ impl Playout {
 
     /// How much longer than wanted packets wait; negative: too short.
     fn error(&self) -> Option<i64> {
-        let estimate = self.arrivals.estimate()?;
-        let late = estimate.late.max(estimate.typical - DEEPEST);
-        Some(late + self.pulled - self.playing() - self.margin())
+        let latest = latest(self.arrivals.estimate()?);
+        Some(latest + self.pulled - self.playing() - self.margin())
     }
 
     /// Moves the wait towards the wanted one, within the voice.
     fn adapt(&mut self) {
         self.rest = self.rest.saturating_sub(1);
+        let error = self.error().unwrap_or(0);
+        let off = error.unsigned_abs() as usize;
+        // A wait that is moved is moved all the way, or the next little change would begin it again.
+        self.moves = off > TOLERANCE as usize || self.moves && off >= stretch::SHORTEST;
+        if !self.moves {
+            self.patience = PATIENCE;
+            return;
+        }
+        self.patience = self.patience.saturating_sub(1);
         if self.rest > 0 || self.gap.filled > 0 {
             return;
         }
-        let Some(error) = self.error().filter(|e| e.abs() > TOLERANCE) else {
-            return;
-        };
         while self.sound.len() < FRAME + stretch::ROOM {
             match self.store.first() {
                 Some(first) if first.missing == 0 && self.due(first) < STEP as i64 => {
@@ -346,24 +388,37 @@ impl Playout {
                 _ => break,
             }
         }
-        let care = if error.abs() > INTOLERABLE {
+        let care = if self.is_quiet() {
+            Care::Anywhere
+        } else if error.abs() > INTOLERABLE {
             Care::Force
-        } else {
+        } else if self.patience == 0 {
             Care::Wait
+        } else {
+            return;
         };
-        let most = error.unsigned_abs() as usize;
         let moved = if error > 0 {
-            let moved = stretch::shorten(&mut self.sound, most, care);
+            let moved = stretch::shorten(&mut self.sound, off, care);
             self.shortened += moved as i64;
             moved
         } else {
-            let moved = stretch::lengthen(&mut self.sound, most, care);
+            let moved = stretch::lengthen(&mut self.sound, off, care);
             self.lengthened += moved as i64;
             moved
         };
         if moved > 0 {
             self.rest = REST;
         }
+    }
+
+    /// Whether the voice pauses, and still does in what comes next.
+    fn is_quiet(&self) -> bool {
+        self.quiet >= PAUSE && self.is_faint(&self.sound)
+    }
+
+    /// Whether a sound is far below the voice.
+    fn is_faint(&self, sound: &[i16]) -> bool {
+        f32::from(level_dbfs(sound)) < (self.loudness - PAUSE_DB).max(QUIET_DBFS)
     }
 
     // ---- out ----
@@ -411,6 +466,7 @@ impl Playout {
     /// Decodes a packet whose turn it is.
     fn play(&mut self, first: First) {
         self.account(first);
+        let overdue = self.overdue(first);
         let payload = self.store.payload(first.sequence);
         let announced = announces_pause(payload);
         self.repairs = if carries_repair(payload) {
@@ -435,10 +491,13 @@ impl Playout {
                 length
             }
         };
+        let sound = &mut self.scratch[..length.min(LONGEST)];
+        let sound = &mut sound[overdue.min(length)..];
+        if overdue > 0 {
+            join(self.sound.last().copied().unwrap_or(self.last), sound);
+        }
         // Fits: `sound` holds less than a frame and the look-ahead before.
-        let _ = self
-            .sound
-            .extend_from_slice(&self.scratch[..length.min(LONGEST)]);
+        let _ = self.sound.extend_from_slice(sound);
         self.store.consume(first.sequence);
         self.next = first.span.end();
         self.voice_end = self.next;
@@ -449,6 +508,14 @@ impl Playout {
             gain: 1.0,
             announced,
         };
+    }
+
+    /// How much of a packet that came too late is left out, because in its place something was made up, and it is the one that
+    /// is late and not the wait that is short.
+    fn overdue(&self, first: First) -> usize {
+        let late = self.next - first.span.timestamp;
+        let outlier = self.gap.filled > 0 && self.error().is_some_and(|e| e >= -TOLERANCE);
+        if outlier { late.max(0) as usize } else { 0 }
     }
 
     /// Plays the `due` samples before a packet from its repair data, which reaches as far.
@@ -534,6 +601,13 @@ impl Playout {
         }
         self.stats.jitter_ms = self.arrivals.jitter_ms();
     }
+}
+
+/// Head start of the latest packet that is to come in time.
+fn latest(estimate: Estimate) -> i64 {
+    let Estimate { typical, late } = estimate;
+    let spared = if typical - late > LATE { SPARED } else { 0 };
+    (late + spared).max(typical - DEEPEST)
 }
 
 /// Bends the start of new sound so that it begins at `last`, where the old sound ends.
