@@ -9,6 +9,7 @@ use super::verify::{Message, Verify};
 use crate::voice::capture::Capture;
 use crate::voice::frame::Frame;
 use crate::voice::playout::Playout;
+use crate::voice::quality::{Bars, Heard, Rating};
 
 /// How long the peer's commitment may take. It comes over SCTP, whose handshake sends a lost packet again after 3, 6, 12 … s
 /// (RFC 4960 §15): at 20 % loss one call in ten takes over 10 s, one in twenty over 30 s.
@@ -19,6 +20,8 @@ const LOST: Duration = Duration::from_secs(15);
 const SEARCH: Duration = Duration::from_secs(60);
 /// Between two new checks of every path while it is.
 const RETRY: Duration = Duration::from_secs(2);
+/// Between two looks at the quality.
+const LOOK: Duration = Duration::from_secs(1);
 /// A receiver report older than this says nothing of now.
 const REPORT_AGE: Duration = Duration::from_secs(6);
 
@@ -88,6 +91,8 @@ pub struct Talk {
     timestamp: u32,
     first_sequence: u64,
     report: Option<Report>,
+    bars: Bars,
+    look: Instant,
     said_hears: bool,
     lost: Option<Instant>,
     retry: Instant,
@@ -117,6 +122,8 @@ impl Talk {
             playout: voice.playout,
             timestamp,
             report: None,
+            bars: Bars::new(),
+            look: now,
             said_hears: false,
             lost: None,
             retry: now,
@@ -168,6 +175,22 @@ impl Talk {
     /// The peer's reports say that our voice arrives now.
     pub fn hears_us(&self, now: Instant) -> bool {
         self.said_hears && self.report(now).is_some_and(|r| r.loss < 1.0)
+    }
+
+    /// How well we hear the peer.
+    pub fn rating(&self, now: Instant) -> Rating {
+        Heard {
+            rtt: self.report(now).and_then(|r| r.rtt),
+            wait_ms: self.playout.stats().delay_ms,
+            concealed: self.playout.concealed(),
+            burst: self.playout.burst_ratio(),
+        }
+        .rate()
+    }
+
+    /// The same as bars, 0 to 4; 0 while the peer is lost.
+    pub fn bars(&self) -> u8 {
+        self.lost.map_or(self.bars.get(), |_| 0)
     }
 
     /// The microphone side.
@@ -252,6 +275,10 @@ impl Talk {
         out: &mut Vec<Transmit>,
         events: &mut Vec<TalkEvent>,
     ) -> Option<Ended> {
+        if now >= self.look {
+            self.bars.update(self.rating(now).r);
+            self.look = now + LOOK;
+        }
         let mut link_events = std::mem::take(&mut self.early);
         loop {
             self.link.drain(now, out, &mut link_events);

@@ -2,7 +2,8 @@
 //!
 //! Microphone frames go through [`gate`] and [`capture`] to packets; packets go through [`playout`] to speaker frames. Inside
 //! [`playout`], [`store`] puts packets in order, [`arrivals`] says how long a packet should wait, and [`stretch`]
-//! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself.
+//! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself. [`quality`] says how well it
+//! is heard.
 
 pub mod arrivals;
 pub mod capture;
@@ -10,6 +11,7 @@ pub mod frame;
 pub mod gate;
 pub mod payload;
 pub mod playout;
+pub mod quality;
 pub mod stats;
 pub mod store;
 pub mod stretch;

@@ -117,6 +117,8 @@ pub struct Playout {
     loudness: f32,
     /// Of expected voice, what was made up (over 3 s).
     concealed: Share,
+    /// Of expected voice, the first packet of each gap (over 3 s).
+    gaps: Share,
     /// Of expected voice, what did not come in time, repaired or not (over 10 s).
     lost: Share,
     meter: Meter,
@@ -181,6 +183,7 @@ impl Playout {
             quiet: 0,
             loudness: SILENCE_DBFS.into(),
             concealed: Share::over(3 * RATE),
+            gaps: Share::over(3 * RATE),
             lost: Share::over(10 * RATE),
             meter: Meter::new(),
             made_up: 0,
@@ -271,8 +274,8 @@ impl Playout {
         self.meter.dbfs()
     }
 
-    /// Of the last 3 s of voice that were to come, the share that had to be made up: 0 to 100.
-    pub fn concealed_percent(&self) -> u8 {
+    /// Of the last 3 s of voice that were to come, the share that had to be made up: 0 to 1.
+    pub fn concealed(&self) -> f32 {
         let missing = if self.gap.announced {
             0
         } else {
@@ -280,7 +283,22 @@ impl Playout {
         };
         let mut share = self.concealed;
         share.add(missing, missing);
-        (share.get() * 100.0).round() as u8
+        share.get()
+    }
+
+    /// The same in percent: 0 to 100.
+    pub fn concealed_percent(&self) -> u8 {
+        (self.concealed() * 100.0).round() as u8
+    }
+
+    /// How much longer than by chance what was made up was each time (BurstR of ITU-T G.107), 1 or more.
+    pub fn burst_ratio(&self) -> f32 {
+        let (concealed, begun) = (self.concealed.get(), self.gaps.get());
+        if begun > 0.0 {
+            (concealed / begun * (1.0 - concealed)).max(1.0)
+        } else {
+            1.0
+        }
     }
 
     /// The counters.
@@ -579,6 +597,7 @@ impl Playout {
         let made_up = (lost + late - self.gap.repaired).clamp(0, self.gap.filled);
         let expected = first.span.duration + lost;
         self.concealed.add(expected, made_up);
+        self.gaps.add(expected, made_up.min(self.packet));
         self.lost.add(expected, lost);
         self.made_up += made_up;
         self.stats.lost += first.missing;
