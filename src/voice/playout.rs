@@ -453,7 +453,7 @@ impl Playout {
             if self.gap.filled == 0 && !self.gap.announced {
                 self.stats.underruns += 1;
             }
-            return self.fill(need, Fade::Slow);
+            return self.fill(self.whole(need), Fade::Slow);
         };
         let mut due = self.due(first);
         let lost_until = self.voice_end + self.packet * first.missing as i64;
@@ -461,7 +461,7 @@ impl Playout {
             let reach = payload::repair_reach(self.store.payload(first.sequence));
             return if lost_until < first.span.timestamp || due > reach {
                 let until_repair = (due - reach).max(STEP as i64);
-                self.fill(need.min(until_repair as usize), Fade::Slow)
+                self.fill(self.whole(need).min(until_repair as usize), Fade::Slow)
             } else {
                 self.repair(first, due as usize)
             };
@@ -559,6 +559,12 @@ impl Playout {
             }
             _ => self.fill(due.min(FRAME), Fade::Slow),
         }
+    }
+
+    /// How much to conceal at once where so much is needed: 10 ms if packets are as long. Opus conceals shorter pieces worse, by
+    /// 0.15 of PESQ at one packet in ten lost.
+    fn whole(&self, need: usize) -> usize {
+        need.max((self.packet as usize).min(FRAME))
     }
 
     /// Adds about `samples` (1 to a frame) of concealment, or of silence once that has faded.
