@@ -197,17 +197,22 @@ fn descriptions() -> impl Strategy<Value = Description> {
         .prop_map(|(ufrag, pwd)| IceCredentials { ufrag, pwd });
     (
         (ice, any::<[u8; 32]>(), setup, media()),
-        (0u8..128, prop::option::of(1u8..=14)),
+        (
+            0u8..128,
+            prop::option::of(1u8..128),
+            prop::option::of(1u8..=14),
+        ),
         (any::<Option<u32>>(), candidates()),
     )
         .prop_map(
-            |((ice, fingerprint, setup, media), (opus_pt, mid_ext), (ssrc, candidates))| {
+            |((ice, fingerprint, setup, media), (opus_pt, red_pt, mid_ext), (ssrc, candidates))| {
                 Description {
                     ice,
                     fingerprint,
                     setup,
                     media,
                     opus_pt,
+                    red_pt: red_pt.filter(|red| *red != opus_pt),
                     mid_ext,
                     ssrc,
                     candidates,
@@ -230,6 +235,9 @@ fn nearly_sdp() -> impl Strategy<Value = String> {
         "a=setup:",
         "a=extmap:",
         "a=rtpmap:111 opus/48000/2",
+        "a=rtpmap:63 red/48000/2",
+        "a=fmtp:63 111/111",
+        "a=fmtp:",
         "a=rtpmap:",
         "a=ssrc:",
         "a=bundle-only",

@@ -2,6 +2,8 @@
 
 #[path = "voice/arrivals.rs"]
 mod arrivals;
+#[path = "voice/copies.rs"]
+mod copies;
 #[path = "voice/line.rs"]
 mod line;
 #[path = "voice/senders.rs"]
@@ -16,8 +18,9 @@ use sotto::voice::capture::Capture;
 use sotto::voice::frame::{self, FRAME, Frame, level_dbfs};
 use sotto::voice::payload::carries_repair;
 use sotto::voice::playout::{Playout, PlayoutStats};
+use sotto::voice::redundancy::Feedback;
 
-use line::{HERTZ, Line, Random, always, hertz, jittery, quietest, syllables, tone};
+use line::{HERTZ, Line, OPUS, Random, always, hertz, jittery, quietest, syllables, tone};
 
 // ---- a clean line ----
 
@@ -470,7 +473,11 @@ fn sequence_numbers_and_timestamps_run_over_unnoticed() {
 fn what_the_peer_says_of_losses_steers_the_repair_data() {
     let share = |percent| {
         let mut capture = Capture::new().unwrap();
-        capture.set_expected_loss(percent);
+        capture.handle_feedback(Feedback {
+            packets: 100,
+            lost: percent,
+            rtt: None,
+        });
         let (mut phase, mut bytes, mut repairs, mut packets) = (0.0, 0, 0, 0);
         for _ in 0..200 {
             let frame = syllables(&mut phase);
@@ -484,7 +491,7 @@ fn what_the_peer_says_of_losses_steers_the_repair_data() {
         assert!(bytes <= 100 * 110, "{bytes} at {percent} %");
         repairs
     };
-    for percent in [0, 10, 100, 255] {
+    for percent in [0, 10, 100, u32::MAX] {
         assert!(share(percent) >= 50, "{} at {percent} %", share(percent));
     }
 }
@@ -569,22 +576,40 @@ static COUNTING: Counting = Counting;
 
 #[test]
 fn frames_and_packets_pass_without_an_allocation() {
-    let mut capture = Capture::new().unwrap();
-    let mut playout = Playout::new().unwrap();
-    let mut frame = Frame::new();
-    let (start, mut phase, mut random) = (Instant::now(), 0.0, Random(5));
-    let before = ALLOCATIONS.with(Cell::get);
-    for i in 0..2000_u64 {
-        let spoken = tone(&mut phase);
-        capture.push(&spoken, i % 500 < 400, |p| {
-            if random.uniform() > 0.1 {
-                let late = (random.uniform() * 30.0) as u64;
-                let now = start + Duration::from_millis(i * 10 + late);
-                playout.insert(now, i / 2, p.timestamp, p.payload);
+    for red in [None, Some(OPUS)] {
+        let mut capture = Capture::new().unwrap();
+        capture.set_red(red);
+        let mut playout = Playout::new().unwrap();
+        let mut frame = Frame::new();
+        let (start, mut phase, mut random) = (Instant::now(), 0.0, Random(5));
+        let before = ALLOCATIONS.with(Cell::get);
+        for i in 0..2000_u64 {
+            let spoken = tone(&mut phase);
+            capture.push(&spoken, i % 500 < 400, |p| {
+                if random.uniform() > 0.1 {
+                    let late = (random.uniform() * 30.0) as u64;
+                    let now = start + Duration::from_millis(i * 10 + late);
+                    if p.red {
+                        playout.insert_red(now, i / 2, p.timestamp, p.payload, OPUS);
+                    } else {
+                        playout.insert(now, i / 2, p.timestamp, p.payload);
+                    }
+                }
+            });
+            if i % 25 == 0 {
+                capture.handle_feedback(Feedback {
+                    packets: 12,
+                    lost: 1,
+                    rtt: None,
+                });
             }
-        });
-        playout.pull(&mut frame);
+            playout.pull(&mut frame);
+        }
+        assert_eq!(ALLOCATIONS.with(Cell::get), before);
+        let stats = playout.stats();
+        assert_eq!(
+            (stats.repaired > 0, stats.recovered > 0),
+            (red.is_none(), red.is_some())
+        );
     }
-    assert_eq!(ALLOCATIONS.with(Cell::get), before);
-    assert!(playout.stats().repaired > 0);
 }

@@ -22,9 +22,12 @@ use super::code::seal::IceCredentials;
 use super::code::v2::{Candidate, CandidateKind};
 use super::paths::{Paths, Transmit, is_valid_check, is_valid_reply};
 use super::session::{Description, Role, Setup};
+use crate::voice::capture::Packet;
 
 /// Sources that proved themselves, the newest last.
 const MAX_SOURCES: usize = 16;
+/// Between two receiver reports: their variance tells bursts of loss from single ones, and takes four a second (`voice::redundancy`).
+const REPORTS: Duration = Duration::from_millis(250);
 /// What dimpl gives a DTLS handshake, counted from its building rather than from its first packet.
 const HANDSHAKE: Duration = Duration::from_secs(40);
 /// Younger than this, one leaves time enough for the handshake itself.
@@ -65,19 +68,23 @@ pub enum LinkEvent {
     ChannelOpen,
     /// A message on the `sotto` channel.
     ChannelData(Vec<u8>),
-    /// An Opus packet arrived.
+    /// A packet of voice arrived.
     Voice {
         /// Extended by str0m.
         sequence: u64,
         /// RTP, 48 kHz.
         timestamp: u32,
-        /// Opus; empty in a packet that is only padding.
+        /// Opus, or RED; empty in a packet that is only padding.
         payload: Arc<[u8]>,
+        /// Opus's payload type in a packet of RED (RFC 2198).
+        red: Option<u8>,
     },
     /// The peer's receiver report about our voice.
     Report {
         /// Share of our packets that were lost since the last report, 0 to 1.
         loss: f32,
+        /// Packets of ours lost since the call began.
+        lost: u64,
         /// Interarrival jitter at the peer, in ms.
         jitter_ms: u32,
         /// Round trip, if known.
@@ -96,6 +103,7 @@ pub struct Link {
     ice: [IceCredentials; 2],
     audio: Mid,
     opus: Pt,
+    red: Option<Pt>,
     sequence: u64,
     channel: Option<ChannelId>,
     sources: Deque<SocketAddr, MAX_SOURCES>,
@@ -124,13 +132,14 @@ impl Link {
         sequence: u16,
     ) -> Result<Box<Self>, str0m::RtcError> {
         let opus = Pt::new_with_value(remote.opus_pt);
+        let red = remote.red_pt.map(Pt::new_with_value);
         let mut config = Rtc::builder()
             .clear_codecs()
             .set_rtp_mode(true)
             .set_dtls_cert(local.certificate.clone())
             .set_local_ice_credentials(creds(&local.ice))
-            .set_stats_interval(Some(Duration::from_secs(1)))
-            .set_rtcp_report_interval_audio(Duration::from_secs(1))
+            .set_stats_interval(Some(REPORTS))
+            .set_rtcp_report_interval_audio(REPORTS)
             .clear_extension_map();
         if let Some(id) = remote.mid_ext {
             config = config.set_extension(id, Extension::RtpMid);
@@ -148,6 +157,17 @@ impl Link {
             Some(2),
             format,
         );
+        if let Some(red) = red {
+            // Of its own: in RTP mode that is all that lets its packets through.
+            config.codec_config().add_config(
+                red,
+                None,
+                Codec::Red,
+                Frequency::FORTY_EIGHT_KHZ,
+                Some(2),
+                FormatParams::default(),
+            );
+        }
 
         let mut rtc = config.build(now);
         let audio = Mid::from(remote.audio_mid().unwrap_or("0"));
@@ -192,6 +212,7 @@ impl Link {
             ice: [local.ice.clone(), remote.ice.clone()],
             audio,
             opus,
+            red,
             sequence: u64::from(sequence & 0x7FFF),
             channel: channel.filter(|_| dialect == Dialect::V2),
             sources: Deque::new(),
@@ -316,16 +337,25 @@ impl Link {
         }
     }
 
-    /// Sends one Opus packet.
-    pub fn send_voice(&mut self, now: Instant, timestamp: u32, marker: bool, payload: &[u8]) {
+    /// The payload type of Opus in RED, if the peer takes RED.
+    pub fn opus_in_red(&self) -> Option<u8> {
+        self.red.map(|_| *self.opus)
+    }
+
+    /// Sends one packet of voice; its timestamp begins at `first`.
+    pub fn send_voice(&mut self, now: Instant, first: u32, packet: &Packet<'_>) {
+        let payload_type = match self.red {
+            Some(red) if packet.red => red,
+            _ => self.opus,
+        };
         let write = RtpWrite::new(
-            self.opus,
+            payload_type,
             self.sequence.into(),
-            timestamp,
+            first.wrapping_add(packet.timestamp),
             now,
-            Arc::<[u8]>::from(payload),
+            Arc::<[u8]>::from(packet.payload),
         )
-        .marker(marker);
+        .marker(packet.marker);
         if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(self.audio, None) {
             stream.write_rtp(write);
             self.sequence += 1;
@@ -425,12 +455,16 @@ impl Link {
                     sequence: *p.seq_no,
                     timestamp: p.header.timestamp,
                     payload: p.payload,
+                    red: self
+                        .opus_in_red()
+                        .filter(|_| Some(p.header.payload_type) == self.red),
                 })
             }
             Event::MediaEgressStats(s) => {
                 let remote = s.remote?;
                 Some(LinkEvent::Report {
                     loss: s.loss?,
+                    lost: remote.packets_lost,
                     jitter_ms: remote.jitter / 48,
                     rtt: s.rtt,
                     highest: *remote.maximum_sequence_number,

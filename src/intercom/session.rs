@@ -13,12 +13,16 @@ use super::code::v2::{Browser, Candidate, CandidateKind, Contents};
 
 /// Payload type of Opus in sessions that we describe.
 pub const OPUS_PT: u8 = 111;
+/// Payload type of RED (RFC 2198) in sessions that we describe.
+pub const RED_PT: u8 = 63;
 /// Header extension id of the MID (RFC 9143 §15) in sessions that we describe.
 pub const MID_EXT: u8 = 4;
 /// As many candidates as are ever read from one description.
 const MAX_CANDIDATES: usize = 30;
 /// m-lines of one description at most: a peer's are all echoed in our answer.
 const MAX_MEDIA: usize = 8;
+/// `fmtp` lines of one m-line that may be RED's, at most.
+const MAX_REDUNDANT: usize = 8;
 /// Characters of a kind, protocol or format in an m-line at most.
 const MAX_TOKEN: usize = 32;
 
@@ -75,6 +79,8 @@ pub struct Description {
     pub media: Vec<Media>,
     /// Opus payload type.
     pub opus_pt: u8,
+    /// RED payload type (RFC 2198), 1 to 127 and not Opus's, if it takes RED of Opus.
+    pub red_pt: Option<u8>,
     /// Header extension id of the MID, 1–14.
     pub mid_ext: Option<u8>,
     /// The announced SSRC of its audio; in v2 none is announced.
@@ -93,6 +99,9 @@ impl Description {
             setup: Setup::ActPass,
             media: default_media(),
             opus_pt: browser.map_or(OPUS_PT, |b: &Browser| b.opus_pt),
+            red_pt: browser
+                .map_or(Some(RED_PT), |b| b.red_pt)
+                .filter(|red| browser.is_none_or(|b| b.opus_pt != *red)),
             mid_ext: Some(browser.map_or(MID_EXT, |b| b.mid_ext)),
             ssrc: None,
             candidates: contents.candidates.iter().copied().collect(),
@@ -141,7 +150,9 @@ impl Description {
         let pt = self.opus_pt;
         let mid = match media {
             Media::Audio(mid) => {
-                write!(s, "m=audio 9 UDP/TLS/RTP/SAVPF {pt}\r\n")?;
+                // First what we would rather get: a browser sends that.
+                let red = self.red_pt.map_or(String::new(), |red| format!("{red} "));
+                write!(s, "m=audio 9 UDP/TLS/RTP/SAVPF {red}{pt}\r\n")?;
                 mid
             }
             Media::Data(mid) => {
@@ -209,6 +220,12 @@ impl Description {
                     s,
                     "a=sendrecv\r\na=msid:sotto voice\r\na=rtcp-mux\r\na=rtpmap:{pt} opus/48000/2\r\na=fmtp:{pt} minptime=10;useinbandfec=1\r\n"
                 )?;
+                if let Some(red) = self.red_pt {
+                    write!(
+                        s,
+                        "a=rtpmap:{red} red/48000/2\r\na=fmtp:{red} {pt}/{pt}\r\n"
+                    )?;
+                }
                 if let Some(ssrc) = self.ssrc {
                     write!(
                         s,
@@ -266,6 +283,9 @@ struct Section {
     bundle_only: bool,
     transport: Transport,
     opus_pt: Option<u8>,
+    red_pt: Option<u8>,
+    /// Payload type and that of the first block, of each `fmtp` line that is like RED's.
+    redundant: Vec<(u8, u8)>,
     mid_ext: Option<u8>,
     ssrc: Option<u32>,
 }
@@ -308,6 +328,7 @@ impl Parser {
             });
         };
         let (opus_pt, mid_ext, ssrc) = (audio.opus_pt, audio.mid_ext, audio.ssrc);
+        let red_pt = audio.red_of_opus();
         let mut transport = Transport::default();
         let mut media = Vec::new();
         for (position, section) in self.sections.drain(..).enumerate() {
@@ -339,6 +360,7 @@ impl Parser {
             setup: transport.setup.unwrap_or(Setup::ActPass),
             media,
             opus_pt: opus_pt.ok_or_else(|| missing("Opus"))?,
+            red_pt,
             mid_ext,
             ssrc,
             candidates: transport.candidates,
@@ -404,9 +426,18 @@ impl Section {
             bundle_only: false,
             transport: Transport::default(),
             opus_pt: None,
+            red_pt: None,
+            redundant: Vec::new(),
             mid_ext: None,
             ssrc: None,
         })
+    }
+
+    /// The payload type of RED, if what it repeats is Opus.
+    fn red_of_opus(&self) -> Option<u8> {
+        let opus = self.opus_pt?;
+        let red = self.red_pt.filter(|red| *red > 0 && *red != opus)?;
+        self.redundant.contains(&(red, opus)).then_some(red)
     }
 
     /// Whether it is of this kind and not rejected.
@@ -432,9 +463,19 @@ impl Section {
                 let Some(pt) = pt.parse().ok().filter(|pt| *pt < 128) else {
                     return;
                 };
-                if codec.to_ascii_lowercase().starts_with("opus/48000") {
+                let codec = codec.to_ascii_lowercase();
+                if codec.starts_with("opus/48000") {
                     self.opus_pt.get_or_insert(pt);
+                } else if codec.starts_with("red/48000") {
+                    self.red_pt.get_or_insert(pt);
                 }
+            }
+            // RED's parameters are the payload types of its blocks: 111/111 (RFC 2198 §5).
+            "fmtp" if self.redundant.len() < MAX_REDUNDANT => {
+                let pts = value
+                    .split_once(' ')
+                    .and_then(|(red, blocks)| Some((red.parse().ok()?, first_block(blocks)?)));
+                self.redundant.extend(pts);
             }
             "extmap" => {
                 if let Some((id, MID_URI)) = value.split_once(' ') {
@@ -448,6 +489,12 @@ impl Section {
             _ => self.transport.attribute(name, value),
         }
     }
+}
+
+/// The first payload type of `111/111`.
+fn first_block(parameters: &str) -> Option<u8> {
+    let (first, _) = parameters.split_once('/')?;
+    first.parse().ok()
 }
 
 /// What may stand in an m-line that is echoed.

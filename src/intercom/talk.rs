@@ -10,6 +10,7 @@ use crate::voice::capture::Capture;
 use crate::voice::frame::Frame;
 use crate::voice::playout::Playout;
 use crate::voice::quality::{Bars, Heard, Rating};
+use crate::voice::redundancy::Reports;
 
 /// How long the peer's commitment may take. It comes over SCTP, whose handshake sends a lost packet again after 3, 6, 12 … s
 /// (RFC 4960 §15): at 20 % loss one call in ten takes over 10 s, one in twenty over 30 s.
@@ -93,6 +94,7 @@ pub struct Talk {
     report: Option<Report>,
     bars: Bars,
     look: Instant,
+    reports: Reports,
     said_hears: bool,
     lost: Option<Instant>,
     retry: Instant,
@@ -109,8 +111,11 @@ impl Talk {
         voice: Voice,
         timestamp: u32,
     ) -> Self {
+        let first_sequence = link.next_sequence();
+        let mut capture = voice.capture;
+        capture.set_red(link.opus_in_red());
         Self {
-            first_sequence: link.next_sequence(),
+            first_sequence,
             link,
             since: now,
             verify,
@@ -118,12 +123,13 @@ impl Talk {
             commit_sent: false,
             words: None,
             secure: false,
-            capture: voice.capture,
+            capture,
             playout: voice.playout,
             timestamp,
             report: None,
             bars: Bars::new(),
             look: now,
+            reports: Reports::new(first_sequence),
             said_hears: false,
             lost: None,
             retry: now,
@@ -238,8 +244,7 @@ impl Talk {
     pub fn handle_capture(&mut self, now: Instant, frame: &Frame, open: bool) {
         let (link, first) = (&mut self.link, self.timestamp);
         self.capture.push(frame, open, |packet| {
-            let timestamp = first.wrapping_add(packet.timestamp);
-            link.send_voice(now, timestamp, packet.marker, packet.payload);
+            link.send_voice(now, first, &packet);
         });
     }
 
@@ -321,21 +326,28 @@ impl Talk {
                 sequence,
                 timestamp,
                 payload,
-            } => self.playout.insert(now, sequence, timestamp, &payload),
+                red,
+            } => match red {
+                None => self.playout.insert(now, sequence, timestamp, &payload),
+                Some(opus) => self
+                    .playout
+                    .insert_red(now, sequence, timestamp, &payload, opus),
+            },
             LinkEvent::Report {
                 loss,
+                lost,
                 jitter_ms,
                 rtt,
                 highest,
             } => {
+                let feedback = self.reports.take(highest, lost, rtt);
+                self.capture.handle_feedback(feedback);
                 self.report = Some(Report {
                     at: now,
                     loss,
                     jitter_ms,
                     rtt,
                 });
-                self.capture
-                    .set_expected_loss((loss * 100.0).clamp(0.0, 100.0) as u8);
                 if !self.said_hears && highest >= self.first_sequence && loss < 1.0 {
                     self.said_hears = true;
                     events.push(TalkEvent::HearsYou);

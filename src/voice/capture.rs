@@ -8,23 +8,22 @@
 
 use opus::{Application, Bandwidth, Bitrate, Channels, Encoder, Signal};
 
+use super::copies::Copies;
 use super::frame::{FRAME, Frame, Meter, RATE};
 use super::gate::{Gate, Heard};
+use super::red;
+use super::redundancy::{Feedback, Plan, Redundancy};
 
 /// Samples in one packet: 20 ms.
 pub const PACKET: usize = 2 * FRAME;
-/// Bits a second at most, without headers; speech with its pauses takes three quarters. RFC 7587 §3.1.1 has 28 to 40 for
-/// full-band speech. Repair data takes its share of it: at one packet in ten lost, 40 is heard to be better than 32.
-const BITRATE: i32 = 40_000;
-/// 12 kHz of sound: speech has next to nothing above, and what that would cost goes into repair data instead.
+/// 12 kHz of sound: speech has next to nothing above.
 const BANDWIDTH: Bandwidth = Bandwidth::Superwideband;
+/// Where bits are dear: 8 kHz.
+const NARROW: Bandwidth = Bandwidth::Wideband;
 /// Of 10. Below, speech is measurably worse; above, only slower.
-const COMPLEXITY: i32 = 3;
-/// Losses in percent that the encoder is told of before the first report, and at least: at 0 it sends no repair
-/// data, and the first report takes seconds.
-const LEAST_LOSS: u8 = 5;
-/// The most that it is told of: beyond, repair data would eat the voice itself.
-const MOST_LOSS: u8 = 30;
+const COMPLEXITY: i32 = 5;
+/// A payload with its copies, bytes: fits a datagram on every path.
+const LARGEST_RED: usize = 1100;
 /// Largest Opus frame (RFC 6716 §3.4, R2).
 const LARGEST: usize = 1275;
 /// The bits of an Opus packet's first byte that say how many frames follow (RFC 6716 §3.1); 0 is one.
@@ -37,8 +36,10 @@ pub struct Packet<'a> {
     pub timestamp: u32,
     /// The first after a pause.
     pub marker: bool,
-    /// One Opus packet.
+    /// One Opus packet, or one and copies of earlier ones.
     pub payload: &'a [u8],
+    /// It has copies: to be sent with RED's payload type (RFC 2198).
+    pub red: bool,
 }
 
 /// The sending half of the voice.
@@ -51,6 +52,13 @@ pub struct Capture {
     /// Of the next frame.
     timestamp: u32,
     payload: heapless::Vec<u8, LARGEST>,
+    /// Payload type of Opus in RED, if the peer takes RED.
+    red: Option<u8>,
+    redundancy: Redundancy,
+    /// What of it the encoder was told.
+    told: Option<Plan>,
+    copies: Copies,
+    red_payload: heapless::Vec<u8, LARGEST_RED>,
     meter: Meter,
 }
 
@@ -73,27 +81,30 @@ enum Spurt {
 }
 
 impl Capture {
-    /// An encoder for speech, with the microphone closed.
+    /// An encoder for speech, with the microphone closed, for a peer that takes no RED.
     ///
     /// # Errors
     /// When libopus has no memory.
     pub fn new() -> Result<Self, opus::Error> {
         let mut encoder = Encoder::new(RATE, Channels::Mono, Application::Voip)?;
-        encoder.set_bitrate(Bitrate::Bits(BITRATE))?;
-        encoder.set_max_bandwidth(BANDWIDTH)?;
         encoder.set_complexity(COMPLEXITY)?;
         encoder.set_signal(Signal::Voice)?;
-        encoder.set_inband_fec(true)?;
-        encoder.set_packet_loss_perc(LEAST_LOSS.into())?;
-        Ok(Self {
+        let mut capture = Self {
             encoder,
             gate: Gate::default(),
             spurt: Spurt::Over,
             samples: heapless::Vec::new(),
             timestamp: 0,
             payload: heapless::Vec::new(),
+            red: None,
+            redundancy: Redundancy::new(false),
+            told: None,
+            copies: Copies::new(),
+            red_payload: heapless::Vec::new(),
             meter: Meter::new(),
-        })
+        };
+        capture.tell_encoder()?;
+        Ok(capture)
     }
 
     /// Takes the next 10 ms (a shorter frame is filled up with silence), heard if `open`; hands over what packets are full.
@@ -126,16 +137,44 @@ impl Capture {
         }
     }
 
-    /// Says what share of the packets the peer misses, in percent, so that each carries so much of the one before.
-    pub fn set_expected_loss(&mut self, percent: u8) {
-        let percent = percent.clamp(LEAST_LOSS, MOST_LOSS);
-        // Cannot fail for a value of 0 to 100.
-        let _ = self.encoder.set_packet_loss_perc(percent.into());
+    /// Says before the first packet whether the peer takes RED (RFC 2198), and then the payload type that Opus has in it.
+    pub fn set_red(&mut self, opus: Option<u8>) {
+        self.red = opus;
+        self.redundancy = Redundancy::new(opus.is_some());
+        // Cannot fail: the values are of the ranges that libopus takes.
+        let _ = self.tell_encoder();
+    }
+
+    /// Takes what the peer says of our packets, so that each carries as much of those before as the path needs.
+    pub fn handle_feedback(&mut self, feedback: Feedback) {
+        self.redundancy.handle(feedback);
+        // Cannot fail: the values are of the ranges that libopus takes.
+        let _ = self.tell_encoder();
+    }
+
+    /// What each packet carries now.
+    pub fn plan(&self) -> &Plan {
+        self.redundancy.plan()
     }
 
     /// Level of what is sent, -96 (silence, or the microphone closed) to 0 dB below full scale.
     pub fn level_dbfs(&self) -> i8 {
         self.meter.dbfs()
+    }
+
+    fn tell_encoder(&mut self) -> Result<(), opus::Error> {
+        let plan = self.redundancy.plan();
+        if self.told.as_ref() == Some(plan) {
+            return Ok(());
+        }
+        let bandwidth = if plan.narrow { NARROW } else { BANDWIDTH };
+        self.encoder.set_bitrate(Bitrate::Bits(plan.bitrate))?;
+        self.encoder.set_max_bandwidth(bandwidth)?;
+        self.encoder.set_inband_fec(plan.repair_percent > 0)?;
+        self.encoder
+            .set_packet_loss_perc(plan.repair_percent.into())?;
+        self.told = Some(plan.clone());
+        Ok(())
     }
 
     /// Makes the samples at hand a packet.
@@ -158,11 +197,42 @@ impl Capture {
             self.payload.truncate(length.unwrap_or(0));
         }
         self.samples.clear();
-        (!self.payload.is_empty()).then_some(Packet {
-            timestamp: self.timestamp.wrapping_sub(PACKET as u32),
+        if self.payload.is_empty() {
+            return None;
+        }
+        let timestamp = self.timestamp.wrapping_sub(PACKET as u32);
+        if marker {
+            self.copies.forget();
+        }
+        let red = self.wrap(timestamp);
+        self.copies.keep(timestamp, &self.payload);
+        Some(Packet {
+            timestamp,
             marker,
-            payload: &self.payload,
+            payload: if red {
+                &self.red_payload
+            } else {
+                &self.payload
+            },
+            red,
         })
+    }
+
+    /// Puts the packet at hand and its copies together, if there are any.
+    fn wrap(&mut self, timestamp: u32) -> bool {
+        let Some(opus) = self.red else {
+            return false;
+        };
+        let distances = &self.redundancy.plan().distances;
+        let blocks = self.copies.blocks(opus, timestamp, distances);
+        !blocks.is_empty()
+            && red::emit(
+                &mut self.red_payload,
+                opus,
+                &self.payload,
+                &blocks,
+                LARGEST_RED,
+            )
     }
 }
 

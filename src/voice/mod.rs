@@ -4,14 +4,21 @@
 //! [`playout`], [`store`] puts packets in order, [`arrivals`] says how long a packet should wait, and [`stretch`]
 //! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself. [`quality`] says how well it
 //! is heard.
+//!
+//! Against losses packets carry [`copies`] of earlier ones, as [`red`] writes them; [`redundancy`] says how many, and
+//! [`recovery`] how long the other end waits for them.
 
 pub mod arrivals;
 pub mod capture;
+pub mod copies;
 pub mod frame;
 pub mod gate;
 pub mod payload;
 pub mod playout;
 pub mod quality;
+pub mod recovery;
+pub mod red;
+pub mod redundancy;
 pub mod stats;
 pub mod store;
 pub mod stretch;

@@ -13,12 +13,13 @@
 //!
 //! - It is there: decoded. If it came too late and so do others, it is played late, and the wait has grown. If it is the
 //!   only one, what has been made up in its place is left out of it.
+//! - It is missing and a later one brought a copy of it (RED, [`super::red`]): decoded from that.
 //! - It is missing and the next one is there: repaired with the next one's in-band data (RFC 6716 §2.1.7), which
 //!   holds one packet; what that does not reach is concealed by Opus.
 //! - Nothing is there: concealed by Opus, fading to silence. Whether it was a loss or a pause is known at the next
 //!   packet, from its sequence number and timestamp. A sender that says when it pauses (RFC 7587 §3.1.3) is believed.
 //!
-//! While packets get lost, the wait is one packet longer, so that the repair data is there when it is needed.
+//! While packets get lost, the wait is longer, so that copies or repair data are there when they are needed ([`super::recovery`]).
 //! A timeline that no longer fits is begun anew, once two packets in sequence agree (RFC 3550 §A.1).
 
 use std::time::Instant;
@@ -28,6 +29,8 @@ use opus::{Channels, Decoder};
 use super::arrivals::{Arrivals, Estimate};
 use super::frame::{FRAME, Frame, Meter, RATE, SILENCE_DBFS, level_dbfs, ramp};
 use super::payload::{self, LONGEST, STEP, announces_pause, carries_repair};
+use super::recovery::Recovery;
+use super::red;
 use super::stats::Share;
 use super::store::{Content, First, Refused, SLOTS, Span, Store};
 use super::stretch::{self, Care};
@@ -49,6 +52,8 @@ const INTOLERABLE: i64 = 60 * MS;
 const DEEPEST: i64 = 180 * MS;
 /// Voice at hand at most; the oldest beyond it is thrown away.
 const BACKLOG: i64 = 240 * MS;
+/// … unless the wait comes closer to it than this.
+const SPARE: i64 = 60 * MS;
 /// A packet farther from its time than this belongs to another timeline.
 const PLAUSIBLE: i64 = 1000 * MS;
 /// After so much silence the next packet begins a timeline of its own.
@@ -72,10 +77,6 @@ const PAUSE_DB: f32 = 25.0;
 const QUIET_DBFS: f32 = -50.0;
 /// How fast the voice's level is forgotten, a pull: 1 dB a second.
 const FALL_DB: f32 = 0.01;
-/// Loss from which the repair data is worth a packet of delay, and below which it no longer is.
-const REPAIR: (f32, f32) = (0.03, 0.01);
-/// Not every packet carries any: only those after voice. So many without, and there is none: 1 s of 20 ms packets.
-const REPAIRS: u8 = 50;
 
 /// Decoded sound: what is left of a frame, what [`stretch`] looks ahead, one longest packet.
 const SOUND: usize = FRAME + stretch::ROOM + 2 * LONGEST;
@@ -100,10 +101,7 @@ pub struct Playout {
     voice_end: i64,
     /// Samples in the last packet of voice.
     packet: i64,
-    /// For how many more packets it is believed that they carry repair data.
-    repairs: u8,
-    /// The wait is longer for the sake of repair.
-    waits_for_repair: bool,
+    recovery: Recovery,
     gap: Gap,
     /// A packet that fits nothing; the one after it would prove it right.
     stray: Option<u64>,
@@ -119,8 +117,6 @@ pub struct Playout {
     concealed: Share,
     /// Of expected voice, the first packet of each gap (over 3 s).
     gaps: Share,
-    /// Of expected voice, what did not come in time, repaired or not (over 10 s).
-    lost: Share,
     meter: Meter,
     made_up: i64,
     shortened: i64,
@@ -168,8 +164,7 @@ impl Playout {
             next: 0,
             voice_end: 0,
             packet: 0,
-            repairs: 0,
-            waits_for_repair: false,
+            recovery: Recovery::new(),
             gap: Gap {
                 filled: LULL,
                 repaired: 0,
@@ -184,7 +179,6 @@ impl Playout {
             loudness: SILENCE_DBFS.into(),
             concealed: Share::over(3 * RATE),
             gaps: Share::over(3 * RATE),
-            lost: Share::over(10 * RATE),
             meter: Meter::new(),
             made_up: 0,
             shortened: 0,
@@ -195,18 +189,74 @@ impl Playout {
 
     /// Takes a packet that came at `now`: its extended sequence number, RTP timestamp and payload, whatever they are.
     pub fn insert(&mut self, now: Instant, sequence: u64, timestamp: u32, payload: &[u8]) {
+        self.insert_primary(now, sequence, timestamp, payload);
+        self.recovery.came(0);
+    }
+
+    /// The same of a packet with copies (RFC 2198), in which Opus has that payload type. Blocks of other types are passed over.
+    pub fn insert_red(
+        &mut self,
+        now: Instant,
+        sequence: u64,
+        timestamp: u32,
+        payload: &[u8],
+        opus: u8,
+    ) {
+        let Some(red) = red::parse(payload).filter(|r| r.payload_type == opus) else {
+            self.stats.invalid += 1;
+            return;
+        };
+        let Some(primary) = self.insert_primary(now, sequence, timestamp, red.primary) else {
+            return;
+        };
+        let mut reach = 0;
+        for block in red.redundant.iter().filter(|b| b.payload_type == opus) {
+            let offset = i64::from(block.offset);
+            reach = reach.max(offset);
+            self.insert_copy(sequence, primary, offset, block.payload);
+        }
+        self.recovery.came(reach);
+    }
+
+    /// Takes a copy of the packet `offset` samples before `primary`. Which that is follows from its duration; a copy whose time
+    /// has come already serves only if the wait is to become longer anyway.
+    fn insert_copy(&mut self, sequence: u64, primary: Span, offset: i64, payload: &[u8]) {
+        let Some(duration) = payload::duration(payload).filter(|d| offset > 0 && offset % d == 0)
+        else {
+            return;
+        };
+        let span = Span {
+            timestamp: primary.timestamp - offset,
+            duration,
+        };
+        let late = self.next - span.timestamp;
+        if late > 0 && self.error().is_none_or(|e| e > -late) || announces_pause(payload) {
+            return;
+        }
+        let sequence = sequence.wrapping_sub((offset / duration) as u64);
+        self.store.insert_copy(sequence, span, payload);
+    }
+
+    /// Gives the packet's time if it belongs to the voice that is played.
+    fn insert_primary(
+        &mut self,
+        now: Instant,
+        sequence: u64,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> Option<Span> {
         if self.store.knows(sequence) {
             self.stats.duplicate += 1;
-            return;
+            return None;
         }
         if payload.is_empty() {
             self.stats.empty += 1;
             let _ = self.store.insert(sequence, Content::Padding, payload);
-            return;
+            return None;
         }
         let Some(duration) = payload::duration(payload) else {
             self.stats.invalid += 1;
-            return;
+            return None;
         };
         let span = Span {
             timestamp: self.unwrap(timestamp),
@@ -217,7 +267,7 @@ impl Playout {
             if !lull && self.stray != Some(sequence.wrapping_sub(1)) {
                 self.stray = Some(sequence);
                 self.stats.discarded += 1;
-                return;
+                return None;
             }
             self.restart(sequence, span);
         }
@@ -227,16 +277,16 @@ impl Playout {
             Ok(reordered) => self.stats.reordered += u64::from(reordered),
             Err(Refused::Duplicate) => {
                 self.stats.duplicate += 1;
-                return;
+                return None;
             }
             Err(Refused::Late) => {
                 self.stats.late += 1;
                 self.stats.reordered += 1;
-                self.lost.add(0, -duration);
+                self.recovery.account(0, -duration);
             }
             Err(Refused::Far) => {
                 self.stats.discarded += 1;
-                return;
+                return None;
             }
         }
         self.stats.received += 1;
@@ -244,6 +294,7 @@ impl Playout {
             .add(now, span.timestamp, duration, self.pulled);
         self.trim();
         self.update_stats();
+        Some(span)
     }
 
     /// The next 10 ms for the speaker.
@@ -344,7 +395,11 @@ impl Playout {
     /// Throws the oldest voice away if there is too much: the speaker stands still. When it goes on, what it gets should be
     /// fresh, and how long packets waited meanwhile says nothing of the network.
     fn trim(&mut self) {
-        let most = if self.stalled { self.wait() } else { BACKLOG };
+        let most = if self.stalled {
+            self.wait()
+        } else {
+            BACKLOG.max(self.wait() + SPARE)
+        };
         while let (Some(first), Some(end)) = (self.store.first(), self.store.end()) {
             if end - first.span.timestamp <= most || first.span.end() >= end {
                 break;
@@ -370,11 +425,7 @@ impl Playout {
     }
 
     fn margin(&self) -> i64 {
-        if self.waits_for_repair {
-            MARGIN.max(self.packet + TOLERANCE)
-        } else {
-            MARGIN
-        }
+        MARGIN.max(self.recovery.wait(self.packet))
     }
 
     /// How much longer than wanted packets wait; negative: too short.
@@ -487,11 +538,7 @@ impl Playout {
         let overdue = self.overdue(first);
         let payload = self.store.payload(first.sequence);
         let announced = announces_pause(payload);
-        self.repairs = if carries_repair(payload) {
-            REPAIRS
-        } else {
-            self.repairs.saturating_sub(1)
-        };
+        self.recovery.played(carries_repair(payload));
         let length = match self.decoder.decode(payload, &mut self.scratch[..], false) {
             Ok(length) if length > 0 => length,
             _ => {
@@ -604,15 +651,15 @@ impl Playout {
         let expected = first.span.duration + lost;
         self.concealed.add(expected, made_up);
         self.gaps.add(expected, made_up.min(self.packet));
-        self.lost.add(expected, lost);
         self.made_up += made_up;
-        self.stats.lost += first.missing;
-        let bar = if self.waits_for_repair {
-            REPAIR.1
+        self.stats.lost += first.missing + u64::from(first.is_copy);
+        self.stats.recovered += u64::from(first.is_copy);
+        let copied = if first.is_copy {
+            first.span.duration
         } else {
-            REPAIR.0
+            0
         };
-        self.waits_for_repair = self.repairs > 0 && self.lost.get() > bar;
+        self.recovery.account(expected, lost + copied);
     }
 
     fn update_stats(&mut self) {

@@ -19,6 +19,8 @@ pub struct PlayoutStats {
     pub late: u64,
     /// Packets that were not there when their turn was.
     pub lost: u64,
+    /// Lost packets made good with a copy that came with a later one.
+    pub recovered: u64,
     /// Lost packets made good, whole or in part, with the next one's in-band repair data.
     pub repaired: u64,
     /// Voice made up because it was not there, ms.
@@ -52,6 +54,7 @@ impl PlayoutStats {
             reordered: self.reordered + later.reordered,
             late: self.late + later.late,
             lost: self.lost + later.lost,
+            recovered: self.recovered + later.recovered,
             repaired: self.repaired + later.repaired,
             concealed_ms: self.concealed_ms + later.concealed_ms,
             underruns: self.underruns + later.underruns,

@@ -14,6 +14,8 @@ pub enum Content {
     Padding,
     /// Voice.
     Voice(Span),
+    /// Voice that came with a later packet; its own may still come.
+    Copy(Span),
 }
 
 /// The time that a packet fills, in samples.
@@ -41,6 +43,8 @@ pub struct First {
     pub span: Span,
     /// Packets before it that did not come.
     pub missing: u64,
+    /// It did not come itself: a later packet brought a copy.
+    pub is_copy: bool,
 }
 
 /// Why a packet was not kept.
@@ -122,7 +126,7 @@ impl Store {
             return Err(Refused::Far);
         }
         let at = slot(sequence);
-        if self.heads[at].is_some() {
+        if !matches!(self.heads[at], None | Some(Content::Copy(_))) {
             return Err(Refused::Duplicate);
         }
         self.heads[at] = Some(content);
@@ -139,6 +143,36 @@ impl Store {
         Ok(reordered)
     }
 
+    /// Keeps a copy of a packet that did not come, before the packet that brought it. Says whether it was needed: its turn is
+    /// not over, nothing is in its place, and its time is between its neighbours'.
+    pub fn insert_copy(&mut self, sequence: u64, span: Span, payload: &[u8]) -> bool {
+        let ahead = self.ahead(sequence);
+        let at = slot(sequence);
+        if !(0..SLOTS as i64).contains(&ahead)
+            || self.heads[at].is_some()
+            || payload.len() > PAYLOAD
+        {
+            return false;
+        }
+        let fits = (0..SLOTS as i64).all(|i| {
+            let head = self.heads[slot(self.next.wrapping_add(i as u64))];
+            match head {
+                Some(Content::Voice(other) | Content::Copy(other)) if i < ahead => {
+                    other.end() <= span.timestamp
+                }
+                Some(Content::Voice(other) | Content::Copy(other)) => span.end() <= other.timestamp,
+                _ => true,
+            }
+        });
+        if fits {
+            self.heads[at] = Some(Content::Copy(span));
+            self.payloads[at].clear();
+            // Fits: checked above.
+            let _ = self.payloads[at].extend_from_slice(payload);
+        }
+        fits
+    }
+
     /// The first packet of voice.
     pub fn first(&self) -> Option<First> {
         let mut missing = 0;
@@ -147,11 +181,12 @@ impl Store {
             match self.heads[slot(sequence)] {
                 None => missing += 1,
                 Some(Content::Padding) => {}
-                Some(Content::Voice(span)) => {
+                Some(head @ (Content::Voice(span) | Content::Copy(span))) => {
                     return Some(First {
                         sequence,
                         span,
                         missing,
+                        is_copy: matches!(head, Content::Copy(_)),
                     });
                 }
             }
@@ -164,7 +199,7 @@ impl Store {
         self.heads
             .iter()
             .filter_map(|h| match h {
-                Some(Content::Voice(span)) => Some(span.end()),
+                Some(Content::Voice(span) | Content::Copy(span)) => Some(span.end()),
                 _ => None,
             })
             .max()
@@ -181,7 +216,8 @@ impl Store {
             if self.ahead(sequence) < 0 {
                 break;
             }
-            let came = self.heads[slot(self.next)].take().is_some();
+            let head = self.heads[slot(self.next)].take();
+            let came = matches!(head, Some(Content::Voice(_) | Content::Padding));
             self.came = self.came << 1 | u64::from(came);
             self.next = self.next.wrapping_add(1);
         }
@@ -266,6 +302,39 @@ mod tests {
         assert_eq!(s.insert(10, voice(10), &[]), Ok(true));
         assert_eq!(take(&mut s), Some((10, 0)));
         assert_eq!(take(&mut s), Some((11, 0)));
+    }
+
+    #[test]
+    fn a_copy_fills_a_hole_and_gives_way_to_its_packet() {
+        let span = |number: i64| Span {
+            timestamp: number * 960,
+            duration: 960,
+        };
+        let mut s = store(10);
+        s.insert(10, voice(10), &[10]).unwrap();
+        s.insert(14, voice(14), &[14]).unwrap();
+        assert!(!s.insert_copy(10, span(10), &[0]), "it is there");
+        assert!(!s.insert_copy(9, span(9), &[0]), "its turn is over");
+        assert!(!s.insert_copy(12, span(13), &[0]) || !s.insert_copy(13, span(13), &[0]));
+        let mut s = store(10);
+        s.insert(10, voice(10), &[10]).unwrap();
+        s.insert(14, voice(14), &[14]).unwrap();
+        assert!(s.insert_copy(12, span(12), &[12]));
+        assert!(s.insert_copy(13, span(13), &[13]));
+        assert!(!s.insert_copy(11, span(12), &[0]), "two at one time");
+        assert_eq!(s.insert(13, voice(13), &[113]), Ok(true));
+        assert_eq!(s.insert(13, voice(13), &[113]), Err(Refused::Duplicate));
+        assert_eq!(s.payload(13), [113]);
+        s.consume(10);
+        let first = s.first().unwrap();
+        assert_eq!(
+            (first.sequence, first.missing, first.is_copy),
+            (12, 1, true)
+        );
+        s.consume(12);
+        assert!(!s.knows(12), "it never came itself");
+        assert_eq!(s.insert(12, voice(12), &[12]), Err(Refused::Late));
+        assert!(!s.first().unwrap().is_copy);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Speech through the sending half, a bad wire in virtual time and the receiving half: what `lab.py` does in real time with
 //! two programs, this does with the codec alone in a second. For finding out what a change of `voice` does.
 //!
-//! The wire has the lab's own faults, by the same names. The peer's reports of loss come once a second, half a round trip old.
+//! The wire has the lab's own faults, by the same names. The peer's reports of loss come four times a second.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,13 +9,18 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
-use sotto::voice::capture::Capture;
+use sotto::voice::capture::{Capture, Packet};
 use sotto::voice::frame::{FRAME, Frame, RATE, silence};
 use sotto::voice::playout::Playout;
+use sotto::voice::redundancy::Reports;
 
 /// Silence before the speech, in which the ends get to know the wire, and after it.
 const LEAD: usize = 5;
 const TAIL: usize = 2;
+/// Payload type of Opus.
+const OPUS: u8 = 111;
+/// Bytes of a packet before its payload: IPv4, UDP, RTP; SRTP's tag.
+const HEADERS: usize = 20 + 8 + 12 + 10;
 
 #[derive(Parser)]
 struct Args {
@@ -42,6 +47,9 @@ struct Args {
     ppm: f64,
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// The peer takes no RED, as a browser without it.
+    #[arg(long)]
+    no_red: bool,
     /// The speech is said so many times.
     #[arg(long, default_value_t = 1)]
     times: usize,
@@ -58,6 +66,7 @@ fn main() {
     said.resize(said.len() + TAIL * RATE as usize, 0);
 
     let mut capture = Capture::new().expect("libopus starts");
+    capture.set_red((!args.no_red).then_some(OPUS));
     let mut playout = Playout::new().expect("libopus starts");
     let mut wire = Wire {
         args: &args,
@@ -67,33 +76,43 @@ fn main() {
     let start = Instant::now();
     let (mut heard, mut on_the_way) = (Vec::with_capacity(said.len()), BTreeMap::new());
     let (mut sent, mut bytes, mut pulls) = (0_u64, 0, 0_u64);
-    let (mut arrived, mut reported) = (0_u64, (0_u64, 0_u64));
+    let (mut most, mut this_second) = (0, 0);
+    let (mut arrived, mut highest) = (0_u64, 0_u64);
+    let mut reports = Reports::new(0);
     for ms in 0..(said.len() / FRAME * 10) as u64 {
         let now = start + Duration::from_millis(ms);
         if ms % 10 == 0 {
             let from = ms as usize / 10 * FRAME;
             let frame: Frame = said[from..from + FRAME].iter().copied().collect();
-            capture.push(&frame, true, |p| {
+            capture.push(&frame, true, |p: Packet<'_>| {
                 bytes += p.payload.len();
+                this_second += p.payload.len() + HEADERS;
                 if let Some(late) = wire.carry() {
                     let at = (ms as f64 + late) * 1000.0;
-                    on_the_way.insert((at as u64, sent), (p.timestamp, p.payload.to_vec()));
+                    on_the_way.insert((at as u64, sent), (p.timestamp, p.red, p.payload.to_vec()));
                 }
                 sent += 1;
             });
         }
+        if ms % 250 == 249 {
+            let lost = (highest + 1).saturating_sub(arrived);
+            let rtt = Duration::from_secs_f64(args.delay / 500.0);
+            capture.handle_feedback(reports.take(highest, lost, Some(rtt)));
+        }
         if ms % 1000 == 999 {
-            let (expected, came) = (sent - reported.0, arrived - reported.1);
-            reported = (sent, arrived);
-            let lost = expected.saturating_sub(came) * 100 / expected.max(1);
-            capture.set_expected_loss(lost as u8);
+            most = most.max(std::mem::take(&mut this_second));
         }
         while let Some(first) = on_the_way.first_entry()
             && first.key().0 <= ms * 1000
         {
-            let ((_, sequence), (timestamp, payload)) = first.remove_entry();
+            let ((_, sequence), (timestamp, red, payload)) = first.remove_entry();
             arrived += 1;
-            playout.insert(now, sequence, timestamp, &payload);
+            highest = highest.max(sequence);
+            if red {
+                playout.insert_red(now, sequence, timestamp, &payload, OPUS);
+            } else {
+                playout.insert(now, sequence, timestamp, &payload);
+            }
         }
         if ms as f64 >= (pulls * 10 + 5) as f64 * (1.0 - args.ppm / 1e6) {
             let mut frame = silence();
@@ -111,6 +130,8 @@ fn main() {
         serde_json::json!({
             "packets_per_s": sent as f64 / seconds,
             "payload_kbit_per_s": bytes as f64 * 8.0 / 1000.0 / seconds,
+            "most_kbit_per_s_with_headers": most as f64 * 8.0 / 1000.0,
+            "copies_at_end": capture.plan().distances.as_slice(),
             "playout": stats,
         })
     );

@@ -6,6 +6,13 @@ use std::time::{Duration, Instant};
 use sotto::voice::capture::Capture;
 use sotto::voice::frame::{self, FRAME, Frame, level_dbfs};
 use sotto::voice::playout::{Playout, PlayoutStats};
+use sotto::voice::redundancy::Feedback;
+
+/// Payload type of Opus.
+pub const OPUS: u8 = 111;
+
+/// Sequence number, timestamp, whether it has copies, payload.
+pub type Sent = (u64, u32, bool, Vec<u8>);
 
 /// A call one way. The clock ticks milliseconds: the microphone gives its frame at the start of every 10 ms, the speaker
 /// takes its own in the middle.
@@ -17,7 +24,7 @@ pub struct Line {
     pub sequence: u64,
     pub timestamp: u32,
     /// By arrival (ms) and order.
-    pub on_the_way: BTreeMap<(u64, u64), (u64, u32, Vec<u8>)>,
+    pub on_the_way: BTreeMap<(u64, u64), Sent>,
     pub sent: u64,
     /// How much longer than the microphone's the speaker's 10 ms are, in millionths.
     pub drift_ppm: i64,
@@ -58,6 +65,25 @@ impl Line {
         }
     }
 
+    /// A call of syllables whose peer takes RED and has reported so many percent of losses.
+    pub fn with_red(percent: u32) -> Self {
+        let mut line = Self::of_syllables();
+        line.capture.set_red(Some(OPUS));
+        line.report(percent);
+        line
+    }
+
+    /// The peer reports so many percent of the last 500 packets as lost.
+    pub fn report(&mut self, percent: u32) {
+        for i in 0..50 {
+            self.capture.handle_feedback(Feedback {
+                packets: 10,
+                lost: percent * (i + 1) / 10 - percent * i / 10,
+                rtt: None,
+            });
+        }
+    }
+
     /// Runs for `seconds`; `network` says after how many ms each copy of the packet of that number arrives.
     pub fn run(&mut self, seconds: f64, mut network: impl FnMut(u64) -> Vec<u64>) {
         let end = self.ms + (seconds * 1000.0) as u64;
@@ -71,7 +97,7 @@ impl Line {
                             self.ms + delay,
                             self.on_the_way.len() as u64 + self.sent * 1000,
                         );
-                        let packet = (self.sequence, timestamp, p.payload.to_vec());
+                        let packet = (self.sequence, timestamp, p.red, p.payload.to_vec());
                         self.on_the_way.insert(key, packet);
                     }
                     self.sequence = self.sequence.wrapping_add(1);
@@ -81,9 +107,14 @@ impl Line {
             while let Some(entry) = self.on_the_way.first_entry()
                 && entry.key().0 <= self.ms
             {
-                let (sequence, timestamp, payload) = entry.remove();
+                let (sequence, timestamp, red, payload) = entry.remove();
                 let now = self.start + Duration::from_millis(self.ms);
-                self.playout.insert(now, sequence, timestamp, &payload);
+                if red {
+                    self.playout
+                        .insert_red(now, sequence, timestamp, &payload, OPUS);
+                } else {
+                    self.playout.insert(now, sequence, timestamp, &payload);
+                }
             }
             let due = (self.pulls * 10 + 5) as f64 * (1.0 + self.drift_ppm as f64 / 1e6);
             if self.ms as f64 >= due {

@@ -91,6 +91,7 @@ impl Call {
             Setup::ActPass,
             session::default_media(),
             session::OPUS_PT,
+            Some(session::RED_PT),
             Some(session::MID_EXT),
         );
         let sealed = self.seal_v1(&key, Kind::Offer, &ours);
@@ -148,6 +149,7 @@ impl Call {
             setup,
             remote.media.clone(),
             remote.opus_pt,
+            remote.red_pt,
             remote.mid_ext,
         );
         let sealed = self.seal_v1(key, Kind::Answer, &ours);
@@ -222,6 +224,7 @@ impl Call {
         setup: Setup,
         media: Vec<session::Media>,
         opus_pt: u8,
+        red_pt: Option<u8>,
         mid_ext: Option<u8>,
     ) -> Description {
         Description {
@@ -230,6 +233,7 @@ impl Call {
             setup,
             media,
             opus_pt,
+            red_pt,
             mid_ext,
             ssrc: Some(local.ssrc),
             candidates: self.paths.candidates(),

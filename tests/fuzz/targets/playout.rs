@@ -1,4 +1,4 @@
-//! Any packets, in any order, into the jitter buffer.
+//! Any packets, with copies or without, in any order, into the jitter buffer.
 #![no_main]
 
 use std::time::{Duration, Instant};
@@ -13,7 +13,12 @@ fuzz_target!(|packets: Vec<(u16, u32, u8, Vec<u8>)>| {
     let mut frame = Frame::new();
     for (n, (sequence, timestamp, pulls, payload)) in packets.iter().enumerate() {
         let now = start + Duration::from_millis(n as u64 * 20);
-        playout.insert(now, u64::from(*sequence), *timestamp, payload);
+        let sequence = u64::from(*sequence);
+        if pulls & 0x80 == 0 {
+            playout.insert(now, sequence, *timestamp, payload);
+        } else {
+            playout.insert_red(now, sequence, *timestamp, payload, 111);
+        }
         for _ in 0..pulls % 8 {
             playout.pull(&mut frame);
             assert_eq!(frame.len(), FRAME);
