@@ -20,6 +20,11 @@
 //!   packet, from its sequence number and timestamp. A sender that says when it pauses (RFC 7587 §3.1.3) is believed.
 //!
 //! While packets get lost, the wait is longer, so that copies or repair data are there when they are needed ([`super::recovery`]).
+//! In such a pause the sender's background goes on as comfort noise, so that the line does not sound dead: Opus's own, which its
+//! decoder makes where packets are missing after a pause was announced. It is a decibel below the background and
+//! keeps its spectrum; over three minutes its level moves by less than 0.5 dB and no tone appears. It goes on for as long as packets
+//! still come now and then. Where voice is cut off at once, as by push to talk, nothing was heard of a background, and silence is right.
+//!
 //! A timeline that no longer fits is begun anew, once two packets in sequence agree (RFC 3550 §A.1).
 
 use std::time::Instant;
@@ -63,8 +68,11 @@ const DROPOUT: i64 = 3000;
 
 /// Concealment lasts as long as this; Opus's own is still voice-like for a while, then a hum.
 const CONCEAL: i64 = 120 * MS;
-/// The same where the sender paused: only to avoid a click.
+/// The same where the sender paused and nothing is known of its background: only to avoid a click.
 const TRAIL: i64 = 10 * MS;
+/// Comfort noise goes on so long without a packet, of which a pausing sender has one every 400 ms, and then fades in this time.
+const COMFORT: i64 = 1000 * MS;
+const COMFORT_FADE: i64 = 500 * MS;
 
 /// Splices are this many pulls apart.
 const REST: u8 = 5;
@@ -73,9 +81,9 @@ const PATIENCE: u16 = 200;
 /// So many faint pulls are a pause and no consonant: 100 ms.
 const PAUSE: u16 = 10;
 /// So far below the voice, or under this level, is faint.
-const PAUSE_DB: f32 = 25.0;
+const PAUSE_DB: f32 = 15.0;
 const QUIET_DBFS: f32 = -50.0;
-/// How fast the voice's level is forgotten, a pull: 1 dB a second.
+/// How fast the voice's level is forgotten, a pull of voice: 1 dB a second.
 const FALL_DB: f32 = 0.01;
 
 /// Decoded sound: what is left of a frame, what [`stretch`] looks ahead, one longest packet.
@@ -144,6 +152,8 @@ struct Gap {
     gain: f32,
     /// The sender said that it pauses.
     announced: bool,
+    /// Its background was heard before.
+    comfort: bool,
 }
 
 impl Playout {
@@ -170,6 +180,7 @@ impl Playout {
                 repaired: 0,
                 gain: 0.0,
                 announced: true,
+                comfort: false,
             },
             stray: None,
             rest: 0,
@@ -317,7 +328,8 @@ impl Playout {
         } else {
             0
         };
-        self.loudness = (self.loudness - FALL_DB).max(self.meter.dbfs().into());
+        let fall = if self.gap.filled == 0 { FALL_DB } else { 0.0 };
+        self.loudness = (self.loudness - fall).max(self.meter.dbfs().into());
     }
 
     /// Level of what is played, -96 (silence) to 0 dB below full scale.
@@ -572,6 +584,7 @@ impl Playout {
             repaired: 0,
             gain: 1.0,
             announced,
+            comfort: announced && self.quiet >= PAUSE,
         };
     }
 
@@ -618,6 +631,10 @@ impl Playout {
     fn fill(&mut self, samples: usize, fade: Fade) {
         let length = samples.next_multiple_of(STEP).min(FRAME);
         let fall = match fade {
+            _ if self.gap.comfort => {
+                let over = (self.gap.filled + length as i64 - COMFORT).clamp(0, length as i64);
+                over as f32 / COMFORT_FADE as f32
+            }
             Fade::Slow if !self.gap.announced => {
                 let from = CONCEAL / 2;
                 let over = (self.gap.filled + length as i64 - from).clamp(0, length as i64);
