@@ -61,9 +61,27 @@ pub fn status(i: &Intercom) -> String {
 /// The line of `stats`: counters since start, over all calls.
 ///
 /// `datagrams_received`, `datagrams_sent` (UDP); `packets_sent` (voice); `capture_xruns`, `playback_xruns` (the sound
-/// card's buffers ran over, ran dry); `playout`: the jitter buffer's, as [`crate::voice::playout::PlayoutStats`] documents them.
+/// card's buffers ran over, ran dry); `playout`: the jitter buffer's, as [`crate::voice::playout::PlayoutStats`] documents them;
+/// `quality`: `null` outside a call, else how well we hear the peer now, by the E-model of [`crate::voice::quality`]: `r` (rating, 0 to
+/// 93.2), `mos` (1 to 4.41), `delay_ms` (mouth to ear: half the round trip, the jitter buffer, packet, codec and sound cards), `id` and
+/// `ie_eff` (what delay and concealment take off `r`), `concealed` (share of the last 3 s of voice that was made up, 0 to 1; what
+/// was repaired is no part of it), `burst` (how much longer than by chance its gaps are), `bars` (0 to 4, as on the screen).
 pub fn stats(i: &Intercom) -> String {
     let (packets_sent, playout) = i.call.totals();
+    let tenths = |x: f64| (x * 10.0).round() / 10.0;
+    let quality = i.call.talk().map(|talk| {
+        let rating = talk.rating(i.now);
+        json!({
+            "r": tenths(rating.r),
+            "mos": (rating.mos * 100.0).round() / 100.0,
+            "delay_ms": rating.delay_ms.round(),
+            "id": tenths(rating.id),
+            "ie_eff": tenths(rating.ie_eff),
+            "concealed": (f64::from(talk.playout().concealed()) * 1000.0).round() / 1000.0,
+            "burst": tenths(talk.playout().burst_ratio().into()),
+            "bars": talk.bars(),
+        })
+    });
     json!({
         "datagrams_received": i.counters.datagrams_received,
         "datagrams_sent": i.counters.datagrams_sent,
@@ -71,19 +89,12 @@ pub fn stats(i: &Intercom) -> String {
         "capture_xruns": i.counters.capture_xruns,
         "playback_xruns": i.counters.playback_xruns,
         "playout": playout,
+        "quality": quality,
     })
     .to_string()
 }
 
-/// How well we hear the peer, 0 to 4: by the share of the last seconds that had to be concealed.
+/// How well we hear the peer, 0 to 4 ([`crate::voice::quality`]); 0 while they are lost.
 pub fn bars(talk: &Talk) -> u8 {
-    if talk.lost().is_some() {
-        return 0;
-    }
-    match talk.playout().concealed_percent() {
-        0..=1 => 4,
-        2..=5 => 3,
-        6..=15 => 2,
-        _ => 1,
-    }
+    talk.bars()
 }

@@ -10,6 +10,7 @@ use crate::voice::capture::Capture;
 use crate::voice::frame::Frame;
 use crate::voice::gate::Switch;
 use crate::voice::playout::Playout;
+use crate::voice::quality::{Bars, Heard, Rating};
 use crate::voice::redundancy::Reports;
 
 /// How long the peer's commitment may take. It comes over SCTP, whose handshake sends a lost packet again after 3, 6, 12 … s
@@ -21,6 +22,8 @@ const LOST: Duration = Duration::from_secs(15);
 const SEARCH: Duration = Duration::from_secs(60);
 /// Between two new checks of every path while it is.
 const RETRY: Duration = Duration::from_secs(2);
+/// Between two looks at the quality.
+const LOOK: Duration = Duration::from_secs(1);
 /// A receiver report older than this says nothing of now.
 const REPORT_AGE: Duration = Duration::from_secs(6);
 
@@ -92,6 +95,8 @@ pub struct Talk {
     timestamp: u32,
     first_sequence: u64,
     report: Option<Report>,
+    bars: Bars,
+    look: Instant,
     reports: Reports,
     said_hears: bool,
     lost: Option<Instant>,
@@ -125,6 +130,8 @@ impl Talk {
             playout: voice.playout,
             timestamp,
             report: None,
+            bars: Bars::new(),
+            look: now,
             reports: Reports::new(first_sequence),
             said_hears: false,
             lost: None,
@@ -177,6 +184,22 @@ impl Talk {
     /// The peer's reports say that our voice arrives now.
     pub fn hears_us(&self, now: Instant) -> bool {
         self.said_hears && self.report(now).is_some_and(|r| r.loss < 1.0)
+    }
+
+    /// How well we hear the peer.
+    pub fn rating(&self, now: Instant) -> Rating {
+        Heard {
+            rtt: self.report(now).and_then(|r| r.rtt),
+            wait_ms: self.playout.stats().delay_ms,
+            concealed: self.playout.concealed(),
+            burst: self.playout.burst_ratio(),
+        }
+        .rate()
+    }
+
+    /// The same as bars, 0 to 4; 0 while the peer is lost.
+    pub fn bars(&self) -> u8 {
+        self.lost.map_or(self.bars.get(), |_| 0)
     }
 
     /// The microphone side.
@@ -260,6 +283,10 @@ impl Talk {
         out: &mut Vec<Transmit>,
         events: &mut Vec<TalkEvent>,
     ) -> Option<Ended> {
+        if now >= self.look {
+            self.bars.update(self.rating(now).r);
+            self.look = now + LOOK;
+        }
         let mut link_events = std::mem::take(&mut self.early);
         loop {
             self.link.drain(now, out, &mut link_events);

@@ -2,8 +2,8 @@
 //!
 //! Microphone frames go through [`gate`] and [`capture`] to packets; packets go through [`playout`] to speaker frames. Inside
 //! [`playout`], [`store`] puts packets in order, [`arrivals`] says how long a packet should wait, and [`stretch`]
-//! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself. [`tones`] come on top;
-//! [`soundcheck`] tries the box by itself.
+//! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself. [`quality`] says how well it
+//! is heard, [`tones`] come on top, [`soundcheck`] tries the box by itself.
 //!
 //! Against losses packets carry [`copies`] of earlier ones, as [`red`] writes them; [`redundancy`] says how many, and
 //! [`recovery`] how long the other end waits for them.
@@ -15,6 +15,7 @@ pub mod frame;
 pub mod gate;
 pub mod payload;
 pub mod playout;
+pub mod quality;
 pub mod recovery;
 pub mod red;
 pub mod redundancy;

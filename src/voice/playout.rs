@@ -1,10 +1,18 @@
 //! Opus packets in, in any order; an unbroken row of frames out.
 //!
 //! The speaker's pulls are the clock. Media time runs along with them, so every packet has a moment at which it is
-//! due, and what matters is how long before it the packet came ([`super::arrivals`]). The wanted wait is moved to by
-//! leaving out or repeating periods of the voice ([`super::stretch`]), or freely in a pause. When a packet is due:
+//! due, and what matters is how long before it the packet came ([`super::arrivals`]). The wanted wait is moved to in the
+//! voice's pauses, by leaving out or repeating some of them, for a wait that moves within a word is heard; only where no
+//! pause comes are periods of the voice itself left out or repeated ([`super::stretch`]).
 //!
-//! - It is there: decoded. If it came too late but nothing after it was played, it is played late, and the wait has grown.
+//! That takes up the drift of the two clocks too: half an hour of speech at 200 ppm stays within 6 ms of its mean delay with
+//! nothing made up, and scores the same PESQ as without drift. Resampling could do no better: arrivals are known to a pull,
+//! so the delay moves by one either way; and it would cost time in every frame and touch sound that needs nothing.
+//!
+//! When a packet is due:
+//!
+//! - It is there: decoded. If it came too late and so do others, it is played late, and the wait has grown. If it is the
+//!   only one, what has been made up in its place is left out of it.
 //! - It is missing and a later one brought a copy of it (RED, [`super::red`]): decoded from that.
 //! - It is missing and the next one is there: repaired with the next one's in-band data (RFC 6716 §2.1.7), which
 //!   holds one packet; what that does not reach is concealed by Opus.
@@ -12,14 +20,19 @@
 //!   packet, from its sequence number and timestamp. A sender that says when it pauses (RFC 7587 §3.1.3) is believed.
 //!
 //! While packets get lost, the wait is longer, so that copies or repair data are there when they are needed ([`super::recovery`]).
+//! In such a pause the sender's background goes on as comfort noise, so that the line does not sound dead: Opus's own, which its
+//! decoder makes where packets are missing after a pause was announced. It is a decibel below the background and
+//! keeps its spectrum; over three minutes its level moves by less than 0.5 dB and no tone appears. It goes on for as long as packets
+//! still come now and then. Where voice is cut off at once, as by push to talk, nothing was heard of a background, and silence is right.
+//!
 //! A timeline that no longer fits is begun anew, once two packets in sequence agree (RFC 3550 §A.1).
 
 use std::time::Instant;
 
 use opus::{Channels, Decoder};
 
-use super::arrivals::Arrivals;
-use super::frame::{FRAME, Frame, Meter, RATE, ramp};
+use super::arrivals::{Arrivals, Estimate};
+use super::frame::{FRAME, Frame, Meter, RATE, SILENCE_DBFS, level_dbfs, ramp};
 use super::payload::{self, LONGEST, STEP, announces_pause, carries_repair};
 use super::recovery::Recovery;
 use super::red;
@@ -31,8 +44,11 @@ pub use super::stats::PlayoutStats;
 
 /// Samples in a millisecond.
 const MS: i64 = RATE as i64 / 1000;
-/// The latest packets (one in fifty is still later) wait this long: one pull.
+/// The latest packets (one in a hundred is still later) wait this long: one pull.
 const MARGIN: i64 = 10 * MS;
+/// Where the latest are later than this, delay is dearer than certainty, and they wait so much less.
+const LATE: i64 = 30 * MS;
+const SPARED: i64 = 5 * MS;
 /// A wait this much off is good enough.
 const TOLERANCE: i64 = 5 * MS;
 /// So much off, a splice may be heard.
@@ -52,11 +68,23 @@ const DROPOUT: i64 = 3000;
 
 /// Concealment lasts as long as this; Opus's own is still voice-like for a while, then a hum.
 const CONCEAL: i64 = 120 * MS;
-/// The same where the sender paused: only to avoid a click.
+/// The same where the sender paused and nothing is known of its background: only to avoid a click.
 const TRAIL: i64 = 10 * MS;
+/// Comfort noise goes on so long without a packet, of which a pausing sender has one every 400 ms, and then fades in this time.
+const COMFORT: i64 = 1000 * MS;
+const COMFORT_FADE: i64 = 500 * MS;
 
 /// Splices are this many pulls apart.
 const REST: u8 = 5;
+/// So many pulls a wait that is off waits for a pause, where nobody hears it move; then a splice in the voice must do. 2 s.
+const PATIENCE: u16 = 200;
+/// So many faint pulls are a pause and no consonant: 100 ms.
+const PAUSE: u16 = 10;
+/// So far below the voice, or under this level, is faint.
+const PAUSE_DB: f32 = 15.0;
+const QUIET_DBFS: f32 = -50.0;
+/// How fast the voice's level is forgotten, a pull of voice: 1 dB a second.
+const FALL_DB: f32 = 0.01;
 
 /// Decoded sound: what is left of a frame, what [`stretch`] looks ahead, one longest packet.
 const SOUND: usize = FRAME + stretch::ROOM + 2 * LONGEST;
@@ -86,8 +114,17 @@ pub struct Playout {
     /// A packet that fits nothing; the one after it would prove it right.
     stray: Option<u64>,
     rest: u8,
+    patience: u16,
+    /// The wait is on its way to the wanted one.
+    moves: bool,
+    /// Pulls since the last that was not faint.
+    quiet: u16,
+    /// Level of the voice, dB below full scale.
+    loudness: f32,
     /// Of expected voice, what was made up (over 3 s).
     concealed: Share,
+    /// Of expected voice, the first packet of each gap (over 3 s).
+    gaps: Share,
     meter: Meter,
     made_up: i64,
     shortened: i64,
@@ -115,6 +152,8 @@ struct Gap {
     gain: f32,
     /// The sender said that it pauses.
     announced: bool,
+    /// Its background was heard before.
+    comfort: bool,
 }
 
 impl Playout {
@@ -141,10 +180,16 @@ impl Playout {
                 repaired: 0,
                 gain: 0.0,
                 announced: true,
+                comfort: false,
             },
             stray: None,
             rest: 0,
+            patience: PATIENCE,
+            moves: false,
+            quiet: 0,
+            loudness: SILENCE_DBFS.into(),
             concealed: Share::over(3 * RATE),
+            gaps: Share::over(3 * RATE),
             meter: Meter::new(),
             made_up: 0,
             shortened: 0,
@@ -278,6 +323,13 @@ impl Playout {
         self.pulled += FRAME as i64;
         self.stalled = false;
         self.meter.update(frame);
+        self.quiet = if self.is_faint(frame) {
+            self.quiet.saturating_add(1)
+        } else {
+            0
+        };
+        let fall = if self.gap.filled == 0 { FALL_DB } else { 0.0 };
+        self.loudness = (self.loudness - fall).max(self.meter.dbfs().into());
     }
 
     /// Level of what is played, -96 (silence) to 0 dB below full scale.
@@ -285,8 +337,8 @@ impl Playout {
         self.meter.dbfs()
     }
 
-    /// Of the last 3 s of voice that were to come, the share that had to be made up: 0 to 100.
-    pub fn concealed_percent(&self) -> u8 {
+    /// Of the last 3 s of voice that were to come, the share that had to be made up: 0 to 1.
+    pub fn concealed(&self) -> f32 {
         let missing = if self.gap.announced {
             0
         } else {
@@ -294,7 +346,22 @@ impl Playout {
         };
         let mut share = self.concealed;
         share.add(missing, missing);
-        (share.get() * 100.0).round() as u8
+        share.get()
+    }
+
+    /// The same in percent: 0 to 100.
+    pub fn concealed_percent(&self) -> u8 {
+        (self.concealed() * 100.0).round() as u8
+    }
+
+    /// How much longer than by chance what was made up was each time (BurstR of ITU-T G.107), 1 or more.
+    pub fn burst_ratio(&self) -> f32 {
+        let (concealed, begun) = (self.concealed.get(), self.gaps.get());
+        if begun > 0.0 {
+            (concealed / begun * (1.0 - concealed)).max(1.0)
+        } else {
+            1.0
+        }
     }
 
     /// The counters.
@@ -365,7 +432,7 @@ impl Playout {
         let depth = self
             .arrivals
             .estimate()
-            .map_or(0, |e| (e.typical - e.late).min(DEEPEST));
+            .map_or(0, |e| e.typical - latest(e));
         depth + self.margin()
     }
 
@@ -375,20 +442,25 @@ impl Playout {
 
     /// How much longer than wanted packets wait; negative: too short.
     fn error(&self) -> Option<i64> {
-        let estimate = self.arrivals.estimate()?;
-        let late = estimate.late.max(estimate.typical - DEEPEST);
-        Some(late + self.pulled - self.playing() - self.margin())
+        let latest = latest(self.arrivals.estimate()?);
+        Some(latest + self.pulled - self.playing() - self.margin())
     }
 
     /// Moves the wait towards the wanted one, within the voice.
     fn adapt(&mut self) {
         self.rest = self.rest.saturating_sub(1);
+        let error = self.error().unwrap_or(0);
+        let off = error.unsigned_abs() as usize;
+        // A wait that is moved is moved all the way, or the next little change would begin it again.
+        self.moves = off > TOLERANCE as usize || self.moves && off >= stretch::SHORTEST;
+        if !self.moves {
+            self.patience = PATIENCE;
+            return;
+        }
+        self.patience = self.patience.saturating_sub(1);
         if self.rest > 0 || self.gap.filled > 0 {
             return;
         }
-        let Some(error) = self.error().filter(|e| e.abs() > TOLERANCE) else {
-            return;
-        };
         while self.sound.len() < FRAME + stretch::ROOM {
             match self.store.first() {
                 Some(first) if first.missing == 0 && self.due(first) < STEP as i64 => {
@@ -397,24 +469,37 @@ impl Playout {
                 _ => break,
             }
         }
-        let care = if error.abs() > INTOLERABLE {
+        let care = if self.is_quiet() {
+            Care::Anywhere
+        } else if error.abs() > INTOLERABLE {
             Care::Force
-        } else {
+        } else if self.patience == 0 {
             Care::Wait
+        } else {
+            return;
         };
-        let most = error.unsigned_abs() as usize;
         let moved = if error > 0 {
-            let moved = stretch::shorten(&mut self.sound, most, care);
+            let moved = stretch::shorten(&mut self.sound, off, care);
             self.shortened += moved as i64;
             moved
         } else {
-            let moved = stretch::lengthen(&mut self.sound, most, care);
+            let moved = stretch::lengthen(&mut self.sound, off, care);
             self.lengthened += moved as i64;
             moved
         };
         if moved > 0 {
             self.rest = REST;
         }
+    }
+
+    /// Whether the voice pauses, and still does in what comes next.
+    fn is_quiet(&self) -> bool {
+        self.quiet >= PAUSE && self.is_faint(&self.sound)
+    }
+
+    /// Whether a sound is far below the voice.
+    fn is_faint(&self, sound: &[i16]) -> bool {
+        f32::from(level_dbfs(sound)) < (self.loudness - PAUSE_DB).max(QUIET_DBFS)
     }
 
     // ---- out ----
@@ -431,7 +516,7 @@ impl Playout {
             if self.gap.filled == 0 && !self.gap.announced {
                 self.stats.underruns += 1;
             }
-            return self.fill(need, Fade::Slow);
+            return self.fill(self.whole(need), Fade::Slow);
         };
         let mut due = self.due(first);
         let lost_until = self.voice_end + self.packet * first.missing as i64;
@@ -439,7 +524,7 @@ impl Playout {
             let reach = payload::repair_reach(self.store.payload(first.sequence));
             return if lost_until < first.span.timestamp || due > reach {
                 let until_repair = (due - reach).max(STEP as i64);
-                self.fill(need.min(until_repair as usize), Fade::Slow)
+                self.fill(self.whole(need).min(until_repair as usize), Fade::Slow)
             } else {
                 self.repair(first, due as usize)
             };
@@ -462,6 +547,7 @@ impl Playout {
     /// Decodes a packet whose turn it is.
     fn play(&mut self, first: First) {
         self.account(first);
+        let overdue = self.overdue(first);
         let payload = self.store.payload(first.sequence);
         let announced = announces_pause(payload);
         self.recovery.played(carries_repair(payload));
@@ -482,10 +568,13 @@ impl Playout {
                 length
             }
         };
+        let sound = &mut self.scratch[..length.min(LONGEST)];
+        let sound = &mut sound[overdue.min(length)..];
+        if overdue > 0 {
+            join(self.sound.last().copied().unwrap_or(self.last), sound);
+        }
         // Fits: `sound` holds less than a frame and the look-ahead before.
-        let _ = self
-            .sound
-            .extend_from_slice(&self.scratch[..length.min(LONGEST)]);
+        let _ = self.sound.extend_from_slice(sound);
         self.store.consume(first.sequence);
         self.next = first.span.end();
         self.voice_end = self.next;
@@ -495,7 +584,16 @@ impl Playout {
             repaired: 0,
             gain: 1.0,
             announced,
+            comfort: announced && self.quiet >= PAUSE,
         };
+    }
+
+    /// How much of a packet that came too late is left out, because in its place something was made up, and it is the one that
+    /// is late and not the wait that is short.
+    fn overdue(&self, first: First) -> usize {
+        let late = self.next - first.span.timestamp;
+        let outlier = self.gap.filled > 0 && self.error().is_some_and(|e| e >= -TOLERANCE);
+        if outlier { late.max(0) as usize } else { 0 }
     }
 
     /// Plays the `due` samples before a packet from its repair data, which reaches as far.
@@ -523,10 +621,20 @@ impl Playout {
         }
     }
 
+    /// How much to conceal at once where so much is needed: 10 ms if packets are as long. Opus conceals shorter pieces worse, by
+    /// 0.15 of PESQ at one packet in ten lost.
+    fn whole(&self, need: usize) -> usize {
+        need.max((self.packet as usize).min(FRAME))
+    }
+
     /// Adds about `samples` (1 to a frame) of concealment, or of silence once that has faded.
     fn fill(&mut self, samples: usize, fade: Fade) {
         let length = samples.next_multiple_of(STEP).min(FRAME);
         let fall = match fade {
+            _ if self.gap.comfort => {
+                let over = (self.gap.filled + length as i64 - COMFORT).clamp(0, length as i64);
+                over as f32 / COMFORT_FADE as f32
+            }
             Fade::Slow if !self.gap.announced => {
                 let from = CONCEAL / 2;
                 let over = (self.gap.filled + length as i64 - from).clamp(0, length as i64);
@@ -559,6 +667,7 @@ impl Playout {
         let made_up = (lost + late - self.gap.repaired).clamp(0, self.gap.filled);
         let expected = first.span.duration + lost;
         self.concealed.add(expected, made_up);
+        self.gaps.add(expected, made_up.min(self.packet));
         self.made_up += made_up;
         self.stats.lost += first.missing + u64::from(first.is_copy);
         self.stats.recovered += u64::from(first.is_copy);
@@ -581,6 +690,13 @@ impl Playout {
         }
         self.stats.jitter_ms = self.arrivals.jitter_ms();
     }
+}
+
+/// Head start of the latest packet that is to come in time.
+fn latest(estimate: Estimate) -> i64 {
+    let Estimate { typical, late } = estimate;
+    let spared = if typical - late > LATE { SPARED } else { 0 };
+    (late + spared).max(typical - DEEPEST)
 }
 
 /// Bends the start of new sound so that it begins at `last`, where the old sound ends.

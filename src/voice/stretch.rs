@@ -1,7 +1,7 @@
 //! Makes sound a little shorter or longer without changing its pitch, by leaving out or repeating whole periods.
 //!
 //! WSOLA (Verhelst and Roelands, ICASSP 1993) for one splice: find the lag at which the sound is most like itself,
-//! by normalised cross-correlation, and cross-fade between the two places. In silence any lag will do.
+//! by normalised cross-correlation, and cross-fade between the two places. In a pause any lag will do.
 
 use super::frame::{RATE, level_dbfs};
 
@@ -28,6 +28,8 @@ pub enum Care {
     Wait,
     /// It is better than the delay.
     Force,
+    /// In a pause it is not heard wherever it is.
+    Anywhere,
 }
 
 /// Leaves out up to `most` samples near the start; says how many. Not under [`SHORTEST`], not over [`LONGEST`].
@@ -79,7 +81,7 @@ fn best_lag(sound: &[i16], most: usize, care: Care) -> Option<usize> {
     if longest < SHORTEST {
         return None;
     }
-    if level_dbfs(&sound[..longest + FADE]) < QUIET_DBFS {
+    if care == Care::Anywhere || level_dbfs(&sound[..longest + FADE]) < QUIET_DBFS {
         return Some(longest);
     }
     let best = |lags: &mut dyn Iterator<Item = usize>, step| {

@@ -9,6 +9,10 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use sotto::voice::capture::{Capture, PACKET};
 use sotto::voice::frame::{FRAME, Frame, Meter, RATE, Volume, silence};
 use sotto::voice::playout::Playout;
+use sotto::voice::redundancy::Feedback;
+
+/// Payload type of Opus.
+const OPUS: u8 = 111;
 
 /// Frames of speech that are said over and over: 4 s.
 const FRAMES: usize = 400;
@@ -16,8 +20,7 @@ const FRAMES: usize = 400;
 fn sending(c: &mut Criterion) {
     let speech = speech();
     for (name, percent) in [("no loss", 0), ("20 % loss", 20)] {
-        let mut capture = Capture::new().expect("libopus starts");
-        capture.set_expected_loss(percent);
+        let mut capture = capture_at(percent);
         let mut said = speech.iter().cycle();
         c.bench_function(&format!("20 ms to send, {name} expected"), |b| {
             b.iter(|| {
@@ -111,9 +114,22 @@ impl<'a> Wire<'a> {
     }
 }
 
-fn packets() -> Vec<Vec<u8>> {
+/// A sending half whose peer takes RED and missed such a share of ten seconds of packets.
+fn capture_at(percent: u32) -> Capture {
     let mut capture = Capture::new().expect("libopus starts");
-    capture.set_expected_loss(10);
+    capture.set_red(Some(OPUS));
+    for _ in 0..20 {
+        capture.handle_feedback(Feedback {
+            packets: 25,
+            lost: 25 * percent / 100,
+            rtt: None,
+        });
+    }
+    capture
+}
+
+fn packets() -> Vec<Vec<u8>> {
+    let mut capture = capture_at(0);
     let mut packets = Vec::new();
     for frame in speech() {
         capture.push(&frame, true, |p| packets.push(p.payload.to_vec()));

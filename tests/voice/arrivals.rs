@@ -33,18 +33,44 @@ fn a_steady_line_has_no_late_packets_and_no_jitter() {
 }
 
 #[test]
-fn one_late_packet_in_fifty_is_let_be_and_two_are_not() {
-    let late = |i| if i % 50 == 0 { 100 } else { 0 };
+fn one_late_packet_in_a_hundred_is_let_be_and_two_are_not() {
+    let late = |i| if i % 100 == 7 { 100 } else { 0 };
+    assert_eq!(arrivals(500, late).estimate().unwrap().late, 0);
+    let twice = |i| if i % 50 == 7 { 100 } else { 0 };
     assert_eq!(
-        arrivals(140, late).estimate(),
+        arrivals(500, twice).estimate(),
         Some(Estimate {
             typical: 0,
             late: -4800
         })
     );
-    assert_eq!(arrivals(200, late).estimate().unwrap().late, 0);
-    let twice = |i| if i % 25 == 0 { 100 } else { 0 };
-    assert_eq!(arrivals(200, twice).estimate().unwrap().late, -4800);
+}
+
+#[test]
+fn while_little_is_known_every_late_packet_counts() {
+    let late = |i| if i == 7 { 100 } else { 0 };
+    assert_eq!(arrivals(99, late).estimate().unwrap().late, -4800);
+    assert_eq!(arrivals(101, late).estimate().unwrap().late, 0);
+}
+
+#[test]
+fn a_line_that_became_slower_is_believed_at_the_fifth_packet_of_ten_seconds() {
+    let slower = |from: i64| move |i: i64| if i >= from { 60 } else { 0 };
+    assert_eq!(arrivals(500, slower(495)).estimate().unwrap().late, 0);
+    assert_eq!(
+        arrivals(500, slower(494)).estimate().unwrap().late,
+        -60 * 48
+    );
+}
+
+#[test]
+fn a_line_that_became_quicker_is_believed_after_three_seconds() {
+    let quicker = |packets| {
+        let e = arrivals(packets, |i| if i < 500 { 60 } else { 0 }).estimate();
+        e.map(|e| (e.typical / 48, e.late / 48))
+    };
+    assert_eq!(quicker(649), Some((-60, -60)));
+    assert_eq!(quicker(650), Some((0, 0)));
 }
 
 #[test]
