@@ -571,6 +571,7 @@ fn mistakes_in_the_settings_are_read_page_by_page_and_told_to_each_console() {
         passphrase: None,
         volume: 50,
         mode: Mode::Ptt,
+        processing: true,
         stun: Vec::new(),
         can_quit: false,
         problems: problems.clone(),

@@ -139,6 +139,7 @@ fn begin(root: Root) -> World {
             passphrase: None,
             volume: 50,
             mode: Mode::Ptt,
+            processing: true,
             stun: Vec::new(),
             can_quit: false,
             problems: vec!["sotto.toml:1: unknown key `volum`".into()],

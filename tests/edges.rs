@@ -27,6 +27,7 @@ impl Bench {
             passphrase: None,
             volume: 100,
             mode: Mode::Open,
+            processing: true,
             stun: Vec::new(),
             can_quit: true,
             problems: Vec::new(),

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::panel::DisplaySettings;
 use super::serial::SerialSettings;
 use super::{
-    Board, BoardName, Config, ConfigError, Device, Percent, Serial, SoundKeys, Wifi, lenient,
-    parse, read,
+    Board, BoardName, Config, ConfigError, Device, Percent, Processing, Serial, SoundKeys, Wifi,
+    lenient, parse, read,
 };
 use crate::intercom::Setup;
 use crate::intercom::console::Mode;
@@ -139,6 +139,7 @@ impl Settings {
                     Some(ModeKey::Open) => Mode::Open,
                     Some(ModeKey::Ptt) | None => Mode::Ptt,
                 },
+                processing: sound.processing.unwrap_or_default() == Processing::All,
                 stun,
                 can_quit: board.quit,
                 problems: problems.iter().map(ToString::to_string).collect(),

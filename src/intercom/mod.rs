@@ -141,6 +141,8 @@ pub struct Setup {
     pub volume: u8,
     /// Whether the talk button is needed.
     pub mode: Mode,
+    /// Whether echo and noise are taken out of the microphone's signal, and its level set.
+    pub processing: bool,
     /// STUN servers as `host:port`; none turns STUN off.
     pub stun: Vec<String>,
     /// Whether `quit` leaves: a computer's intercom may, a box may not.
@@ -171,7 +173,7 @@ pub struct Intercom {
 impl Intercom {
     /// A device that was just switched on.
     pub fn new(now: Instant, mut setup: Setup, random: Random) -> Self {
-        let call = Call::new(!setup.stun.is_empty(), random);
+        let call = Call::new(!setup.stun.is_empty(), setup.processing, random);
         let passphrase = setup.passphrase.take();
         let mut intercom = Self {
             started: now,
@@ -283,6 +285,7 @@ impl Intercom {
             Some(talk) => {
                 talk.playout_mut().pull(frame);
                 self.volume.apply(frame, self.setup.volume);
+                talk.played(frame);
             }
             None => *frame = frame::silence(),
         }

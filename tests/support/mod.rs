@@ -116,6 +116,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         passphrase: passphrase.and_then(Passphrase::new),
         volume: 100,
         mode: Mode::Open,
+        processing: true,
         stun: Vec::new(),
         can_quit: true,
         problems: Vec::new(),

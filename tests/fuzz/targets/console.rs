@@ -13,6 +13,7 @@ fuzz_target!(|portions: Vec<(u8, Vec<u8>)>| {
         passphrase: None,
         volume: 100,
         mode: Mode::Ptt,
+        processing: true,
         stun: Vec::new(),
         can_quit: true,
         problems: Vec::new(),
