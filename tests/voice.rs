@@ -2,6 +2,8 @@
 
 #[path = "voice/arrivals.rs"]
 mod arrivals;
+#[path = "voice/clean.rs"]
+mod clean;
 #[path = "voice/line.rs"]
 mod line;
 #[path = "voice/senders.rs"]
@@ -570,6 +572,7 @@ static COUNTING: Counting = Counting;
 #[test]
 fn frames_and_packets_pass_without_an_allocation() {
     let mut capture = Capture::new().unwrap();
+    capture.set_processing();
     let mut playout = Playout::new().unwrap();
     let mut frame = Frame::new();
     let (start, mut phase, mut random) = (Instant::now(), 0.0, Random(5));
@@ -584,6 +587,7 @@ fn frames_and_packets_pass_without_an_allocation() {
             }
         });
         playout.pull(&mut frame);
+        capture.played(&frame);
     }
     assert_eq!(ALLOCATIONS.with(Cell::get), before);
     assert!(playout.stats().repaired > 0);

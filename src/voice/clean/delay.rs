@@ -16,16 +16,22 @@ const SHARE: f32 = 0.04;
 const CLEAR: f32 = 0.042;
 /// … and how many times that of all lags: a room's reverberation, or a hum, raises them all.
 const CLEARER: f32 = 1.7;
-/// … and how many times that of any lag in use before another is taken.
-const BETTER: f32 = 2.0;
-/// Looks in a row that have to agree, for the first lag and for another one: two voices at once may look alike for a while.
-const VOTES: [u32; 2] = [5, 20];
+/// An echo that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Frames from the speaker to the microphone.
+    pub lag: usize,
+    /// Looks in a row that found it there.
+    pub looks: u32,
+    /// Squared length of the mean phase difference there.
+    pub score: f32,
+}
 
 /// The lag of the echo.
 pub struct Delay {
     means: Box<[Phases]>,
-    candidate: usize,
-    votes: u32,
+    scores: [f32; LAGS],
+    found: Found,
 }
 
 impl Delay {
@@ -33,8 +39,12 @@ impl Delay {
     pub fn new() -> Self {
         Self {
             means: vec![[[0.0; PHASES]; 2]; LAGS].into(),
-            candidate: 0,
-            votes: 0,
+            scores: [0.0; LAGS],
+            found: Found {
+                lag: 0,
+                looks: 0,
+                score: 0.0,
+            },
         }
     }
 
@@ -51,44 +61,39 @@ impl Delay {
         }
     }
 
-    /// Looks at the microphone's frame `now`. A lag is returned when it is clear, and not one of those `in_use`.
-    pub fn look(
-        &mut self,
-        now: u64,
-        near: &Spectrum,
-        reference: &Reference,
-        in_use: Option<std::ops::Range<usize>>,
-    ) -> Option<usize> {
+    /// Looks at the microphone's frame `now`, or at what is left of it; an echo is returned when it is clear.
+    pub fn look(&mut self, now: u64, near: &Spectrum, reference: &Reference) -> Option<Found> {
         let near = phases(near);
-        let mut scores = [0.0; LAGS];
-        for ((mean, score), lag) in self.means.iter_mut().zip(&mut scores).zip(0..) {
+        for ((mean, score), lag) in self.means.iter_mut().zip(&mut self.scores).zip(0..) {
             // Of silence nothing is learnt, and nothing forgotten.
             *score = match &reference.get(now.wrapping_sub(lag)).phases {
                 Some(far) => average(mean, far, &near),
                 None => length(mean),
             };
         }
-        let (best, &score) = scores
+        let (best, &score) = self
+            .scores
             .iter()
             .enumerate()
             .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        let mean = scores.iter().sum::<f32>() / LAGS as f32;
-        let votes = VOTES[usize::from(in_use.is_some())];
-        let is_new = in_use.is_none_or(|used| {
-            let there = scores.get(used).unwrap_or_default();
-            there.iter().all(|there| score > BETTER * there)
-        });
-        if score < CLEAR || score < CLEARER * mean || !is_new {
-            self.votes = 0;
+        let mean = self.scores.iter().sum::<f32>() / LAGS as f32;
+        if score < CLEAR || score < CLEARER * mean {
+            self.found.looks = 0;
             return None;
         }
-        self.votes = if self.candidate.abs_diff(best) <= 1 {
-            self.votes + 1
-        } else {
-            1
-        };
-        self.candidate = best;
-        (self.votes >= votes).then_some(best)
+        if self.found.lag.abs_diff(best) > 1 {
+            self.found.looks = 0;
+        }
+        self.found.looks += 1;
+        self.found.lag = best;
+        self.found.score = score;
+        Some(self.found)
+    }
+
+    /// The highest score in a range of lags.
+    pub fn score(&self, lags: std::ops::Range<usize>) -> f32 {
+        let scores = self.scores.get(lags).unwrap_or_default();
+        scores.iter().copied().fold(0.0, f32::max)
     }
 }
 

@@ -7,9 +7,12 @@
 //! learns fast at first and stands still while the near voice speaks, without a detector for that; and what it may be off
 //! by is what [`super::suppress`] has to take away still.
 //!
+//! A device of its own has a clock of its own: [`super::drift`] moves the filter along.
+//!
 //! The filter covers 140 ms from just before the echo that [`super::delay`] finds.
 
-use super::delay::Delay;
+use super::delay::{Delay, Found};
+use super::drift::Drift;
 use super::reference::{Far, Reference};
 use super::spectrum::{BINS, Bins, Spectrum, Transform};
 use crate::voice::frame::FRAME;
@@ -20,10 +23,23 @@ const PARTITIONS: usize = 14;
 const BEFORE: usize = 2;
 /// … and, at least, after it: reverberation.
 const AFTER: usize = 6;
+/// Looks at the delay that have to agree before anything is done about it …
+const SURE: u32 = 5;
+/// … and before the filter is moved: two voices at once may look alike for a while.
+const SURER: u32 = 20;
+/// … and how much clearer than any that the filter covers.
+const BETTER: f32 = 2.0;
+/// The filter is of no use if so much of the power is left …
+const USELESS: f32 = 0.25;
+/// … and then, after so many looks that agree, so much is added to its variance at each.
+const DOUBTFUL: u32 = 12;
+const DOUBTED: f32 = 0.02;
 /// Variance of each of the filter's coefficients before anything is known: a path with a gain of 1 has it at 14 partitions of a few dB less.
 const UNKNOWN: f32 = 0.5;
 /// Share of the filter that is still right after a frame (its square): the way changes slowly.
 const KEPT: f32 = 0.9998;
+/// Of the share of the echo that a filter too early or too late leaves, how much it is taken to have changed in each frame.
+const RENEWED: f32 = 0.1;
 /// Share of the newest frame in the mean power of what is left.
 const NEWEST: f32 = 0.4;
 /// How many times that power the near sound is taken to have in two frames, of which the error fills one.
@@ -45,19 +61,24 @@ pub struct Estimate<'a> {
 
 /// The echo canceller.
 pub struct Echo {
-    delay: Delay,
+    /// Where the microphone hears an echo, and where one is left.
+    heard: Delay,
+    left: Delay,
     /// Frames from the microphone's back to the filter's first, once the echo is found.
     lag: Option<usize>,
     partitions: Box<[Partition]>,
     /// Which partition is made causal next.
     next: usize,
     last: [f32; FRAME],
+    last_left: [f32; FRAME],
     spectrum: Spectrum,
+    prediction: Spectrum,
     predicted: Bins,
     uncertain: Bins,
-    left: Bins,
+    error: Bins,
     /// Mean powers of the frame and of what is left of it.
     powers: [f32; 2],
+    drift: Drift,
 }
 
 /// A frame's length of the filter.
@@ -76,22 +97,27 @@ impl Echo {
     /// Knows of no echo.
     pub fn new() -> Self {
         Self {
-            delay: Delay::new(),
+            heard: Delay::new(),
+            left: Delay::new(),
             lag: None,
             partitions: vec![FRESH; PARTITIONS].into(),
             next: 0,
             last: [0.0; FRAME],
+            last_left: [0.0; FRAME],
             spectrum: Spectrum::ZERO,
+            prediction: Spectrum::ZERO,
             predicted: [0.0; BINS],
             uncertain: [0.0; BINS],
-            left: [0.0; BINS],
+            error: [0.0; BINS],
             powers: [0.0; 2],
+            drift: Drift::new(),
         }
     }
 
     /// The microphone's frames count by `frames` more than they did.
     pub fn shift(&mut self, frames: i64) {
-        self.delay.shift(frames);
+        self.heard.shift(frames);
+        self.left.shift(frames);
         self.lag = self
             .lag
             .and_then(|lag| usize::try_from(lag as i64 + frames).ok());
@@ -110,17 +136,76 @@ impl Echo {
             return None;
         }
         // Every second frame is half the cost, and two frames are in each look.
-        if now.is_multiple_of(2) {
-            transform.forward(&mut self.spectrum, |first, second| {
-                first.copy_from_slice(&last);
-                second.copy_from_slice(frame);
-            });
-            let in_use = self.lag.map(|lag| lag + 1..lag + PARTITIONS - AFTER);
-            if let Some(echo) = self.delay.look(now, &self.spectrum, reference, in_use) {
-                self.begin_at(echo.saturating_sub(BEFORE));
+        let looks = now.is_multiple_of(2);
+        if looks {
+            self.load(&last, frame, transform);
+            if let Some(found) = self.heard.look(now, &self.spectrum, reference) {
+                self.place(&found);
             }
         }
         let lag = self.lag? as u64;
+        self.take_out(now, lag, frame, reference, transform);
+        let last = std::mem::replace(&mut self.last_left, *frame);
+        if !looks {
+            self.load(&last, frame, transform);
+            if let Some(found) = self.left.look(now, &self.spectrum, reference) {
+                self.doubt(&found);
+            }
+        }
+        Some(Estimate {
+            predicted: &self.predicted,
+            uncertain: &self.uncertain,
+        })
+    }
+
+    fn load(&mut self, last: &[f32; FRAME], frame: &[f32; FRAME], transform: &mut Transform) {
+        transform.forward(&mut self.spectrum, |first, second| {
+            first.copy_from_slice(last);
+            second.copy_from_slice(frame);
+        });
+    }
+
+    /// Lags at which an echo is the filter's.
+    fn covered(&self) -> Option<std::ops::Range<usize>> {
+        self.lag.map(|lag| lag + 1..lag + PARTITIONS - AFTER)
+    }
+
+    /// The microphone hears an echo: the filter begins before it.
+    fn place(&mut self, found: &Found) {
+        let is_new = match self.covered() {
+            None => found.looks >= SURE,
+            Some(covered) => {
+                !covered.contains(&found.lag)
+                    && found.looks >= SURER
+                    && found.score > BETTER * self.heard.score(covered)
+            }
+        };
+        if is_new {
+            self.begin_at(found.lag.saturating_sub(BEFORE));
+        }
+    }
+
+    /// What is left has an echo that the filter should have taken out: the way is another now, and the filter too sure of itself to learn it.
+    fn doubt(&mut self, found: &Found) {
+        let is_covered = self.covered().is_some_and(|c| c.contains(&found.lag));
+        if !is_covered || found.looks < DOUBTFUL || self.powers[1] < USELESS * self.powers[0] {
+            return;
+        }
+        for partition in &mut self.partitions {
+            for variance in &mut partition.variance {
+                *variance += DOUBTED;
+            }
+        }
+    }
+
+    fn take_out(
+        &mut self,
+        now: u64,
+        lag: u64,
+        frame: &mut [f32; FRAME],
+        reference: &Reference,
+        transform: &mut Transform,
+    ) {
         let far = |partition: usize| reference.get(now.wrapping_sub(lag + partition as u64));
 
         self.spectrum = Spectrum::ZERO;
@@ -129,6 +214,7 @@ impl Echo {
             partition.predict(far(p), &mut self.spectrum, &mut self.uncertain);
         }
         self.predicted = self.spectrum.power();
+        self.prediction.clone_from(&self.spectrum);
         let (_, predicted) = transform.inverse(&self.spectrum);
         let mut powers = [0.0; 2];
         for (sample, predicted) in frame.iter_mut().zip(predicted) {
@@ -140,13 +226,26 @@ impl Echo {
             first.fill(0.0);
             second.copy_from_slice(frame);
         });
+        let doubt = self.drift.follow(&self.spectrum, &self.prediction);
         let mut steps = self.spectrum.power();
-        for ((step, left), uncertain) in steps.iter_mut().zip(&mut self.left).zip(&self.uncertain) {
+        for ((step, left), uncertain) in steps.iter_mut().zip(&mut self.error).zip(&self.uncertain)
+        {
             *left += NEWEST * (*step - *left);
             *step = 1.0 / (uncertain + NEAR * *left + LEAST);
         }
+        let mut renewed = [0.0; BINS];
+        for k in 0..BINS {
+            let doubt = doubt.at(k);
+            renewed[k] = 1.0 - KEPT + RENEWED * doubt;
+            self.uncertain[k] += doubt * self.predicted[k];
+        }
         for (p, partition) in self.partitions.iter_mut().enumerate() {
-            partition.adapt(far(p), &self.spectrum, &steps);
+            partition.adapt(far(p), &self.spectrum, &steps, &renewed);
+        }
+        if let Some(turn) = self.drift.take() {
+            for partition in &mut self.partitions {
+                partition.turn(&turn);
+            }
         }
         // A product of spectra is a circular convolution: each partition's second half has to stay empty. One a frame will do.
         if let Some(partition) = self.partitions.get_mut(self.next) {
@@ -160,11 +259,8 @@ impl Echo {
         if self.powers[1] > HARM * self.powers[0] {
             self.partitions.fill(FRESH);
             self.powers = [0.0; 2];
+            self.drift = Drift::new();
         }
-        Some(Estimate {
-            predicted: &self.predicted,
-            uncertain: &self.uncertain,
-        })
     }
 
     /// Moves the filter to another lag with what it has learnt; all of it is in doubt.
@@ -200,7 +296,7 @@ impl Partition {
     }
 
     /// The Kalman filter's correction by the error `e`, and its prediction for the next frame.
-    fn adapt(&mut self, far: &Far, e: &Spectrum, steps: &Bins) {
+    fn adapt(&mut self, far: &Far, e: &Spectrum, steps: &Bins, renewed: &Bins) {
         let (x, h) = (&far.spectrum, &mut self.weight);
         for k in 0..BINS {
             let step = self.variance[k] * steps[k];
@@ -209,7 +305,16 @@ impl Partition {
             let size = h.re[k] * h.re[k] + h.im[k] * h.im[k];
             // Half: the error has one frame of the two.
             let sure = 1.0 - 0.5 * step * far.power[k];
-            self.variance[k] = KEPT * sure * self.variance[k] + (1.0 - KEPT) * size;
+            self.variance[k] = KEPT * sure * self.variance[k] + renewed[k] * size;
+        }
+    }
+
+    fn turn(&mut self, turn: &Spectrum) {
+        let h = &mut self.weight;
+        for k in 0..BINS {
+            let (re, im) = (h.re[k], h.im[k]);
+            h.re[k] = re * turn.re[k] - im * turn.im[k];
+            h.im[k] = re * turn.im[k] + im * turn.re[k];
         }
     }
 

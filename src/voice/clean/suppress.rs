@@ -27,7 +27,7 @@ const LEAST: f32 = 10.0;
 /// The filter's own doubt, taken this many times: over two frames under this window it is 0.7 of what it is over one.
 const UNCERTAIN: f32 = 0.7;
 /// The share of the predicted echo that is left, taken this many times: it is a running minimum, of a fluctuating value.
-const LEFT: f32 = 1.5;
+const LEFT: f32 = 2.5;
 /// First frequencies of the groups that have one such share each.
 const GROUPS: [usize; 9] = [2, 10, 20, 35, 55, 85, 130, 200, BINS];
 /// Power of a frequency below which a prediction says nothing: rounding.
