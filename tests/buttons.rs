@@ -573,6 +573,7 @@ fn mistakes_in_the_settings_are_read_page_by_page_and_told_to_each_console() {
         volume: 50,
         mode: Mode::Ptt,
         tones: true,
+        processing: true,
         stun: Vec::new(),
         remembered: None,
         can_quit: false,

@@ -142,6 +142,7 @@ fn begin(root: Root) -> World {
             volume: 50,
             mode: Mode::Ptt,
             tones: true,
+            processing: true,
             stun: Vec::new(),
             remembered: None,
             can_quit: false,

@@ -28,6 +28,7 @@ impl Bench {
             volume: 100,
             mode: Mode::Open,
             tones: true,
+            processing: true,
             stun: Vec::new(),
             remembered: None,
             can_quit: true,

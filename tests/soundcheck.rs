@@ -32,6 +32,7 @@ impl Room {
             volume: 100,
             mode: Mode::Ptt,
             tones: true,
+            processing: true,
             stun: Vec::new(),
             remembered: None,
             can_quit: true,

@@ -2,6 +2,8 @@
 
 #[path = "voice/arrivals.rs"]
 mod arrivals;
+#[path = "voice/clean.rs"]
+mod clean;
 #[path = "voice/copies.rs"]
 mod copies;
 #[path = "voice/line.rs"]
@@ -583,6 +585,7 @@ fn frames_and_packets_pass_without_an_allocation() {
     for red in [None, Some(OPUS)] {
         let mut capture = Capture::new().unwrap();
         capture.set_red(red);
+        capture.set_processing();
         let mut playout = Playout::new().unwrap();
         let mut frame = Frame::new();
         let (start, mut phase, mut random) = (Instant::now(), 0.0, Random(5));
@@ -618,6 +621,7 @@ fn frames_and_packets_pass_without_an_allocation() {
                 tones.play(Tone::Incoming, Duration::ZERO);
             }
             tones.mix(&mut frame);
+            capture.played(&frame);
         }
         assert_eq!(ALLOCATIONS.with(Cell::get), before);
         let stats = playout.stats();

@@ -24,7 +24,7 @@ pub use memory::MemoryPlace;
 pub use panel::{Buttons, Controller, Driver, GpioButtons, Keys, Led, Oled, OledSize, Screen};
 pub use serial::{Baud, Pattern, Serial, SerialKeys};
 pub use settings::Settings;
-pub use sound::{Device, Percent, SoundKeys};
+pub use sound::{Device, Echo, Percent, Processing, SoundKeys, WavOptions};
 pub use stick::Stick;
 pub use wifi::Wifi;
 
@@ -207,7 +207,7 @@ mod tests {
         );
         assert_eq!(
             error("[sound]\nmic = \"x\""),
-            "sotto.toml:2: unknown key `mic`, expected one of `capture`, `playback`, `microphone_level`, `speaker_level`"
+            "sotto.toml:2: unknown key `mic`, expected one of `capture`, `playback`, `microphone_level`, `speaker_level`, `processing`"
         );
     }
 
@@ -275,7 +275,10 @@ mod tests {
             config.capture,
             Device::Wav {
                 path: "a b.wav".into(),
-                repeat: true
+                options: WavOptions {
+                    repeat: true,
+                    ..WavOptions::default()
+                }
             }
         );
         assert_eq!(config.playback, Device::Null);
@@ -303,6 +306,63 @@ mod tests {
             assert!(device(bad).is_err(), "{bad:?}");
         }
         assert!(set("sound.speaker_level=101").is_err() && set("sound.microphone_level=0").is_ok());
+    }
+
+    #[test]
+    fn a_wav_files_options_come_in_any_order_and_a_wrong_one_is_named() {
+        let options = |name: &str| match Device::try_from(format!("wav:a.wav{name}")) {
+            Ok(Device::Wav { path, options }) if path == Path::new("a.wav") => Ok(options),
+            Ok(other) => panic!("{other:?}"),
+            Err(e) => Err(e),
+        };
+        let all = WavOptions {
+            repeat: true,
+            ppm: -200,
+            echo: Some(Echo {
+                gain_db: -6,
+                delay_ms: 120,
+            }),
+        };
+        assert_eq!(options("?loop&ppm=-200&echo=-6dB,120ms"), Ok(all));
+        assert_eq!(options("?echo=-6dB,120ms?ppm=-200&loop"), Ok(all));
+        assert_eq!(options(""), Ok(WavOptions::default()));
+        for bad in [
+            "",
+            "Loop",
+            "ppm",
+            "ppm=",
+            "ppm=10001",
+            "ppm=2.5",
+            "echo=-6,120",
+            "echo=-6dB,120",
+            "echo=6dB,120ms",
+            "echo=-61dB,120ms",
+            "echo=-6dB,19ms",
+            "echo=-6dB,1001ms",
+            "speed=2",
+        ] {
+            let error = options(&format!("?loop&{bad}")).unwrap_err();
+            assert!(
+                error.starts_with(&format!("`{bad}` is no option of a WAV file, ")),
+                "{error}"
+            );
+        }
+        let error = set("sound.capture=wav:a.wav?ppm=x").unwrap_err();
+        assert!(error.contains("`ppm=x`"), "{error}");
+    }
+
+    #[test]
+    fn the_microphone_is_processed_unless_the_owner_says_otherwise() {
+        let processing = |text| {
+            set(text)
+                .unwrap()
+                .on(Board::named("host").unwrap(), &[])
+                .setup
+                .processing
+        };
+        assert!(processing("volume=5") && processing("sound.processing=all"));
+        assert!(!processing("sound.processing=none"));
+        assert!(set("sound.processing=some").is_err());
     }
 
     #[test]

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::panel::DisplaySettings;
 use super::serial::SerialSettings;
 use super::{
-    Board, BoardName, Config, ConfigError, Device, MemoryPlace, Percent, Serial, SoundKeys, Wifi,
-    lenient, parse, read,
+    Board, BoardName, Config, ConfigError, Device, MemoryPlace, Percent, Processing, Serial,
+    SoundKeys, Wifi, lenient, parse, read,
 };
 use crate::intercom::Setup;
 use crate::intercom::console::Mode;
@@ -142,6 +142,7 @@ impl Settings {
                     Some(ModeKey::Ptt) | None => Mode::Ptt,
                 },
                 tones: self.tones.unwrap_or(true),
+                processing: sound.processing.unwrap_or_default() == Processing::All,
                 stun,
                 remembered: None,
                 can_quit: board.quit,

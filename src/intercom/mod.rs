@@ -166,6 +166,8 @@ pub struct Setup {
     pub mode: Mode,
     /// Whether tones tell of what happens in a call.
     pub tones: bool,
+    /// Whether echo and noise are taken out of the microphone's signal, and its level set.
+    pub processing: bool,
     /// STUN servers as `host:port`; none turns STUN off.
     pub stun: Vec<String>,
     /// What was chosen before it was switched off.
@@ -206,7 +208,7 @@ pub struct Intercom {
 impl Intercom {
     /// A device that was just switched on.
     pub fn new(now: Instant, mut setup: Setup, random: Random) -> Self {
-        let call = Call::new(!setup.stun.is_empty(), random);
+        let call = Call::new(!setup.stun.is_empty(), setup.processing, random);
         let passphrase = setup.passphrase.take();
         let configured = Choice {
             volume: setup.volume,
@@ -349,6 +351,9 @@ impl Intercom {
         }
         self.tones.mix(frame);
         self.volume.apply(frame, self.setup.volume);
+        if let Some(talk) = self.call.talk_mut() {
+            talk.played(frame);
+        }
     }
 
     /// What came of it, if a sound check was all there was to do.

@@ -70,11 +70,17 @@ pub struct Voice {
 }
 
 impl Voice {
+    /// Both directions; `processing`: with echo, noise and gain control.
+    ///
     /// # Errors
     /// libopus does not start.
-    pub fn new() -> Result<Self, opus::Error> {
+    pub fn new(processing: bool) -> Result<Self, opus::Error> {
+        let mut capture = Capture::new()?;
+        if processing {
+            capture.set_processing();
+        }
         Ok(Self {
-            capture: Capture::new()?,
+            capture,
             playout: Playout::new()?,
         })
     }
@@ -215,6 +221,11 @@ impl Talk {
     /// The speaker side, to pull from.
     pub fn playout_mut(&mut self) -> &mut Playout {
         &mut self.playout
+    }
+
+    /// The speaker plays this, 10 ms.
+    pub fn played(&mut self, frame: &Frame) {
+        self.capture.played(frame);
     }
 
     /// Our socket and the peer's address.

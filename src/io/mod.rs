@@ -14,7 +14,7 @@ pub mod serial;
 pub mod sound;
 pub mod stick;
 pub mod terminal;
-mod this_thread;
+pub mod this_thread;
 pub mod tty;
 pub mod udp;
 pub mod uevent;

@@ -11,9 +11,9 @@ use mio::{Registry, Token};
 use super::cards::{Wanted, cards, choose};
 use super::mixer;
 use super::pcm::{Stream, keep_alsa_quiet};
-use super::wav::{Microphone, Speaker};
+use super::wav::{Echo, Microphone, Speaker};
 use super::worker::Worker;
-use crate::config::{Config, Device};
+use crate::config::{Config, Device, WavOptions};
 use crate::voice::frame::{Frame, silence};
 
 /// The speaker is looked at every 10 ms: together with the microphone, and between two of its packets by the clock. So much
@@ -96,6 +96,8 @@ pub struct Sound {
     tick: Option<Instant>,
     /// The microphone gave something in this turn.
     heard: bool,
+    /// Of the speaker in a microphone that is a file.
+    echo: Option<Echo>,
 }
 
 impl Sound {
@@ -104,19 +106,28 @@ impl Sound {
     /// # Errors
     /// A WAV file cannot be used.
     pub fn new(now: Instant, config: &Config, tokens: [Token; 2]) -> Result<Self, String> {
-        let capture_device = match &config.capture {
-            Device::Wav { path, repeat } => Kind::Microphone(Microphone::open(path, *repeat)?),
-            other => Kind::card(other, config.microphone_level),
+        let (capture_device, options) = match &config.capture {
+            Device::Wav { path, options } => {
+                let microphone = Microphone::open(path, options.repeat)?;
+                (Kind::Microphone(microphone), *options)
+            }
+            other => {
+                let kind = Kind::card(other, config.microphone_level);
+                (kind, WavOptions::default())
+            }
         };
         let playback_device = match &config.playback {
             Device::Wav { path, .. } => Kind::Speaker(Speaker::create(path)?),
             other => Kind::card(other, config.speaker_level),
         };
+        let mut capture = Port::new(now, End::Capture, capture_device, tokens[0]);
+        capture.pace.set_ppm(options.ppm);
         Ok(Self {
-            capture: Port::new(now, End::Capture, capture_device, tokens[0]),
+            capture,
             playback: Port::new(now, End::Playback, playback_device, tokens[1]),
             tick: None,
             heard: false,
+            echo: options.echo.map(|echo| Echo::new(echo, options.ppm)),
         })
     }
 
@@ -126,6 +137,9 @@ impl Sound {
             return;
         }
         self.tick = on.then(|| now + PERIOD);
+        if let Some(echo) = &mut self.echo {
+            echo.start();
+        }
         for port in [&mut self.capture, &mut self.playback] {
             if on {
                 port.start(now, worker);
@@ -200,7 +214,13 @@ impl Sound {
         self.heard = due > 0;
         for _ in 0..due {
             match &mut port.kind {
-                Kind::Microphone(microphone) => take(&microphone.read()),
+                Kind::Microphone(microphone) => {
+                    let mut frame = microphone.read();
+                    if let Some(echo) = &mut self.echo {
+                        echo.mix(&mut frame);
+                    }
+                    take(&frame);
+                }
                 _ => take(&silence()),
             }
         }
@@ -220,7 +240,13 @@ impl Sound {
         if is_due {
             self.tick = Some(now + if heard { PERIOD } else { PERIOD + GRACE });
         }
-        let port = &mut self.playback;
+        let (port, echo) = (&mut self.playback, &mut self.echo);
+        let mut pull = |frame: &mut Frame| {
+            pull(frame);
+            if let Some(echo) = echo {
+                echo.play(frame);
+            }
+        };
         port.reopen(now, worker);
         if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut port.kind {
             if is_due {
@@ -319,7 +345,7 @@ impl Port {
             kind,
             token,
             readable: false,
-            pace: Pace { next: now },
+            pace: Pace::new(now),
             generation: 0,
             failures: 0,
             card: None,
@@ -454,11 +480,24 @@ impl Port {
 /// The clock of a device that has none.
 struct Pace {
     next: Instant,
+    period: Duration,
 }
 
 impl Pace {
+    fn new(now: Instant) -> Self {
+        Self {
+            next: now,
+            period: PERIOD,
+        }
+    }
+
+    /// Runs so many millionths faster than the computer's clock.
+    fn set_ppm(&mut self, ppm: i32) {
+        self.period = PERIOD.mul_f64(1e6 / (1e6 + f64::from(ppm)));
+    }
+
     fn restart(&mut self, now: Instant) {
-        self.next = now + PERIOD;
+        self.next = now + self.period;
     }
 
     /// Frames that are let go, and frames that are due.
@@ -466,8 +505,8 @@ impl Pace {
         let Some(behind) = now.checked_duration_since(self.next) else {
             return (0, 0);
         };
-        let all = (behind.as_micros() / PERIOD.as_micros()) as u32 + 1;
-        self.next += PERIOD * all;
+        let all = (behind.as_nanos() / self.period.as_nanos()) as u32 + 1;
+        self.next += self.period * all;
         let due = if all > MAX_BEHIND { 1 } else { all };
         (all - due, due)
     }
@@ -480,12 +519,22 @@ mod tests {
     #[test]
     fn a_pace_catches_up_after_a_stall_but_not_for_ever() {
         let now = Instant::now();
-        let mut pace = Pace { next: now };
+        let mut pace = Pace::new(now);
         pace.restart(now);
         assert_eq!(pace.due(now), (0, 0));
         assert_eq!(pace.due(now + PERIOD), (0, 1));
         assert_eq!(pace.due(now + PERIOD * 4), (0, 3));
         assert_eq!(pace.due(now + PERIOD * 104), (99, 1));
         assert_eq!(pace.due(now + PERIOD * 105), (0, 1));
+    }
+
+    #[test]
+    fn a_fast_clock_has_more_frames_in_the_same_time() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        pace.set_ppm(200);
+        pace.restart(now);
+        let frames: u32 = (1..=50_000).map(|n| pace.due(now + PERIOD * n).1).sum();
+        assert_eq!(frames, 50_010);
     }
 }

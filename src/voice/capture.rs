@@ -12,6 +12,7 @@
 
 use opus::{Application, Bandwidth, Bitrate, Channels, Encoder, Signal};
 
+use super::clean::Cleaner;
 use super::copies::Copies;
 use super::frame::{FRAME, Frame, Meter, RATE};
 use super::gate::{Gate, Heard, Switch};
@@ -49,6 +50,7 @@ pub struct Packet<'a> {
 /// The sending half of the voice.
 pub struct Capture {
     encoder: Encoder,
+    cleaner: Option<Box<Cleaner>>,
     gate: Gate,
     spurt: Spurt,
     /// What the next packet has so far: at most one frame between pushes.
@@ -95,6 +97,7 @@ impl Capture {
         encoder.set_signal(Signal::Voice)?;
         let mut capture = Self {
             encoder,
+            cleaner: None,
             gate: Gate::default(),
             spurt: Spurt::Over,
             samples: heapless::Vec::new(),
@@ -111,6 +114,18 @@ impl Capture {
         Ok(capture)
     }
 
+    /// From now on echo and noise are taken out and the level is set.
+    pub fn set_processing(&mut self) {
+        self.cleaner = Some(Box::default());
+    }
+
+    /// The next 10 ms that the speaker plays, as loud as it does: what of it comes back is taken out.
+    pub fn played(&mut self, frame: &Frame) {
+        if let Some(cleaner) = &mut self.cleaner {
+            cleaner.played(frame);
+        }
+    }
+
     /// Takes the next 10 ms (a shorter frame is filled up with silence), sent as `switch` says (`true` is open, `false` muted);
     /// hands over what packets are full.
     pub fn push(
@@ -121,6 +136,10 @@ impl Capture {
     ) {
         let mut heard = frame.clone();
         while heard.push(0).is_ok() {}
+        // While the microphone is closed too: it opens with the echo known.
+        if let Some(cleaner) = &mut self.cleaner {
+            cleaner.clean(&mut heard);
+        }
         self.spurt = match (self.gate.pass(&mut heard, switch.into()), self.spurt) {
             (Heard::Voice, Spurt::Over) => Spurt::On { first: true },
             (Heard::Voice, Spurt::On { first } | Spurt::Ending { first, .. }) => {

@@ -1,6 +1,6 @@
 //! Sound as arithmetic on frames: no device, no clock, no allocation per frame.
 //!
-//! Microphone frames go through [`gate`] and [`capture`] to packets; packets go through [`playout`] to speaker frames. Inside
+//! Microphone frames go through [`clean`], [`gate`] and [`capture`] to packets; packets go through [`playout`] to speaker frames. Inside
 //! [`playout`], [`store`] puts packets in order, [`arrivals`] says how long a packet should wait, and [`stretch`]
 //! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself. [`quality`] says how well it
 //! is heard, [`tones`] come on top, [`soundcheck`] tries the box by itself.
@@ -10,6 +10,7 @@
 
 pub mod arrivals;
 pub mod capture;
+pub mod clean;
 pub mod copies;
 pub mod frame;
 pub mod gate;

@@ -126,6 +126,7 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool) -> End
         volume: 100,
         mode: Mode::Open,
         tones,
+        processing: true,
         stun: Vec::new(),
         remembered: None,
         can_quit: true,

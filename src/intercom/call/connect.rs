@@ -93,7 +93,7 @@ impl Call {
     pub(super) fn connected(&mut self, now: Instant, early: Vec<LinkEvent>) {
         let nonce = self.random();
         let timestamp = u32::from_be_bytes(self.random());
-        let voice = match Voice::new() {
+        let voice = match Voice::new(self.processing) {
             Ok(voice) => voice,
             Err(e) => {
                 self.end(now, format!("the voice codec does not start ({e})"));

@@ -96,6 +96,7 @@ pub struct Call {
     keys: Keys,
     paths: Paths,
     use_stun: bool,
+    processing: bool,
     closing: Option<Closing>,
     reading: Option<Reading>,
     random: Random,
@@ -213,13 +214,14 @@ enum Tried {
 }
 
 impl Call {
-    /// No call yet. `use_stun`: whether there are STUN servers to ask.
-    pub fn new(use_stun: bool, random: Random) -> Self {
+    /// No call yet. `use_stun`: whether there are STUN servers to ask; `processing`: whether the voice gets echo, noise and gain control.
+    pub fn new(use_stun: bool, processing: bool, random: Random) -> Self {
         Self {
             state: State::Idle,
             keys: Keys::default(),
             paths: Paths::default(),
             use_stun,
+            processing,
             closing: None,
             reading: None,
             random,

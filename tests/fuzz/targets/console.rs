@@ -14,6 +14,7 @@ fuzz_target!(|portions: Vec<(u8, Vec<u8>)>| {
         volume: 100,
         mode: Mode::Ptt,
         tones: true,
+        processing: true,
         stun: Vec::new(),
         remembered: None,
         can_quit: true,
