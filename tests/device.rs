@@ -59,6 +59,9 @@ impl Device {
                 "mode=open",
                 "--set",
                 "volume=100",
+                // A steady tone is noise to a suppressor.
+                "--set",
+                "sound.processing=none",
             ])
             .arg("--board")
             .arg(&board)

@@ -50,6 +50,9 @@ struct Args {
     /// The peer takes no RED, as a browser without it.
     #[arg(long)]
     no_red: bool,
+    /// The microphone's signal is cleaned, as in a call.
+    #[arg(long)]
+    processing: bool,
     /// The speech is said so many times.
     #[arg(long, default_value_t = 1)]
     times: usize,
@@ -67,6 +70,9 @@ fn main() {
 
     let mut capture = Capture::new().expect("libopus starts");
     capture.set_red((!args.no_red).then_some(OPUS));
+    if args.processing {
+        capture.set_processing();
+    }
     let mut playout = Playout::new().expect("libopus starts");
     let mut wire = Wire {
         args: &args,

@@ -126,7 +126,8 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool) -> End
         volume: 100,
         mode: Mode::Open,
         tones,
-        processing: true,
+        // Steady tones are noise to a suppressor.
+        processing: false,
         stun: Vec::new(),
         remembered: None,
         can_quit: true,
