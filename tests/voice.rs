@@ -2,12 +2,16 @@
 
 #[path = "voice/arrivals.rs"]
 mod arrivals;
+#[path = "voice/comfort.rs"]
+mod comfort;
 #[path = "voice/copies.rs"]
 mod copies;
 #[path = "voice/line.rs"]
 mod line;
 #[path = "voice/senders.rs"]
 mod senders;
+#[path = "voice/traces.rs"]
+mod traces;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

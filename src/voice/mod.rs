@@ -2,14 +2,15 @@
 //!
 //! Microphone frames go through [`gate`] and [`capture`] to packets; packets go through [`playout`] to speaker frames. Inside
 //! [`playout`], [`store`] puts packets in order, [`arrivals`] says how long a packet should wait, and [`stretch`]
-//! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself. [`quality`] says how well it
-//! is heard.
+//! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself. [`comfort`] fills
+//! the sender's pauses. [`quality`] says how well it is heard.
 //!
 //! Against losses packets carry [`copies`] of earlier ones, as [`red`] writes them; [`redundancy`] says how many, and
 //! [`recovery`] how long the other end waits for them.
 
 pub mod arrivals;
 pub mod capture;
+pub mod comfort;
 pub mod copies;
 pub mod frame;
 pub mod gate;
