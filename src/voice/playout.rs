@@ -5,9 +5,10 @@
 //! voice's pauses, by leaving out or repeating some of them, for a wait that moves within a word is heard; only where no
 //! pause comes are periods of the voice itself left out or repeated ([`super::stretch`]).
 //!
-//! That takes up the drift of the two clocks too: half an hour of speech at 200 ppm stays within 6 ms of its mean delay with
-//! nothing made up, and scores the same PESQ as without drift. Resampling could do no better: arrivals are known to a pull,
-//! so the delay moves by one either way; and it would cost time in every frame and touch sound that needs nothing.
+//! That takes up the drift of the two clocks too: half an hour of speech at 200 ppm stays within 6 ms of its mean delay with nothing
+//! made up, by a move every 50 s, and scores a PESQ of 4.4 to 4.5, as without drift, but for one window in thirty (4.2). Resampling
+//! would leave that window to be won: arrivals are known to a pull, so the delay moves by as much either way. It would cost
+//! time in every frame, wanted or not, and touch sound that needs nothing.
 //!
 //! When a packet is due:
 //!
