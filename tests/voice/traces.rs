@@ -149,6 +149,23 @@ fn clocks_two_hundred_millionths_apart_are_followed_in_the_pauses() {
     }
 }
 
+#[test]
+fn how_long_gaps_are_is_told_from_how_many_there_are() {
+    let ratio = |network: &mut dyn FnMut(u64) -> Vec<u64>| {
+        let mut line = Line::new();
+        line.run(20.0, network);
+        (line.playout.burst_ratio(), line.playout.concealed())
+    };
+    assert_eq!(ratio(&mut always(40)), (1.0, 0.0));
+    // One packet in ten, alone; and five in a row out of fifty.
+    let (alone, share) = ratio(&mut |i| if i % 10 == 0 { vec![] } else { vec![40] });
+    assert!((1.0..1.1).contains(&alone), "{alone}");
+    assert!((0.05..0.13).contains(&share), "{share}");
+    let (together, share) = ratio(&mut |i| if i % 50 < 5 { vec![] } else { vec![40] });
+    assert!((3.5..5.0).contains(&together), "{together}");
+    assert!((0.05..0.13).contains(&share), "{share}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3))]
 
