@@ -225,6 +225,38 @@ fn loss_reordering_and_duplicates_do_not_keep_a_call_from_connecting() {
 }
 
 #[test]
+fn voice_that_gets_lost_in_a_call_is_made_good_with_copies() {
+    for call in ["call", "call --v1"] {
+        let mut w = World::new();
+        w.connect(call);
+        for end in [A, B] {
+            w.ends[end].tone = Some(440.0);
+        }
+        w.wire.loss = 0.2;
+        w.run_ms(15_000);
+        for end in [A, B] {
+            let before = playout(&mut w, end);
+            w.run_ms(10_000);
+            let after = playout(&mut w, end);
+            let more = |name: &str| after[name].as_u64().unwrap() - before[name].as_u64().unwrap();
+            let (lost, recovered) = (more("lost"), more("recovered"));
+            assert!(lost > 60, "{call} {end}: {after}");
+            assert!(recovered * 100 >= lost * 90, "{call} {end}: {after}");
+            assert_eq!(more("invalid"), 0);
+        }
+    }
+}
+
+/// The jitter buffer's counters.
+fn playout(w: &mut World, end: usize) -> serde_json::Value {
+    w.lines(end);
+    w.say(end, "stats");
+    let lines = w.lines(end);
+    let stats: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    stats["playout"].clone()
+}
+
+#[test]
 fn the_words_come_over_a_wire_that_loses_every_tenth_packet() {
     let mut w = over_a_bad_wire(0.1);
     w.run_ms(58_000);

@@ -2,6 +2,8 @@
 //!
 //! Either comes with a later packet, so it serves only if the wait is as long as it reaches back. The wait is that long while
 //! voice gets lost and the sender sends such; on a path without losses it is not.
+//!
+//! libopus's deep concealment would add 4 MB and 2 to 10 ms of processor a second for at most a tenth of PESQ beside repair data.
 
 use super::frame::RATE;
 use super::stats::Share;
