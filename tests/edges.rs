@@ -295,4 +295,5 @@ fn every_command_of_the_language_does_what_its_line_says() {
     b.say(0, "stats");
     let stats: serde_json::Value = serde_json::from_str(&b.said[0].remove(0)).unwrap();
     assert_eq!(stats["packets_sent"], 0);
+    assert_eq!(stats["quality"], serde_json::Value::Null);
 }

@@ -613,6 +613,23 @@ fn the_owner_says_whether_the_words_are_the_same() {
         status.contains(r#""secure":true"#) && status.contains(r#""state":"in call""#),
         "{status}"
     );
+    w.say(A, "stats");
+    let stats: serde_json::Value = serde_json::from_str(w.ends[A].lines.last().unwrap()).unwrap();
+    let quality = &stats["quality"];
+    assert_eq!(
+        (&quality["bars"], &quality["r"]),
+        (&4.into(), &93.2.into()),
+        "{quality}"
+    );
+    assert_eq!(
+        (&quality["concealed"], &quality["id"]),
+        (&0.0.into(), &0.0.into()),
+        "{quality}"
+    );
+    assert!(
+        (57.0..=100.0).contains(&quality["delay_ms"].as_f64().unwrap()),
+        "{quality}"
+    );
     w.say(B, "differ");
     w.run_ms(4_000);
     assert_eq!(

@@ -4,6 +4,8 @@
 mod arrivals;
 #[path = "voice/clean.rs"]
 mod clean;
+#[path = "voice/comfort.rs"]
+mod comfort;
 #[path = "voice/copies.rs"]
 mod copies;
 #[path = "voice/line.rs"]
@@ -12,6 +14,8 @@ mod line;
 mod push_to_talk;
 #[path = "voice/senders.rs"]
 mod senders;
+#[path = "voice/traces.rs"]
+mod traces;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

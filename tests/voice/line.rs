@@ -177,6 +177,17 @@ pub fn syllables(phase: &mut f64) -> Frame {
     frame
 }
 
+/// Syllables for a second and a half, then silence for a half.
+pub fn phrases(phase: &mut f64) -> Frame {
+    let seconds = *phase / HERTZ / std::f64::consts::TAU;
+    let frame = syllables(phase);
+    if seconds % 2.0 < 1.5 {
+        frame
+    } else {
+        frame::silence()
+    }
+}
+
 /// Frequency by counting the ways up through zero.
 pub fn hertz(sound: &[i16]) -> f64 {
     let ups = sound.windows(2).filter(|w| w[0] < 0 && w[1] >= 0).count();
