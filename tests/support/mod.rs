@@ -116,7 +116,8 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         passphrase: passphrase.and_then(Passphrase::new),
         volume: 100,
         mode: Mode::Open,
-        processing: true,
+        // The ends say steady tones, which would be taken for noise.
+        processing: false,
         stun: Vec::new(),
         can_quit: true,
         problems: Vec::new(),
