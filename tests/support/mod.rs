@@ -76,6 +76,10 @@ pub struct End {
     pub heard: Vec<Frame>,
     /// A tone in the microphone, in Hz.
     pub tone: Option<f64>,
+    /// Bursts of noise in the microphone.
+    pub hiss: bool,
+    /// The microphone hears the speaker half as loud, so many frames later.
+    pub echo: Option<usize>,
     phase: f64,
     partial: Vec<u8>,
     /// What the stick was to be written with, newest last.
@@ -98,6 +102,8 @@ pub struct World {
     flights: Vec<Flight>,
     order: u64,
     seed: u64,
+    noise: u64,
+    began: Instant,
     next_frame: Instant,
 }
 
@@ -110,14 +116,13 @@ pub fn random(seed: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
+fn end(now: Instant, index: usize, passphrase: Option<&str>, processing: bool) -> End {
     let mut seed = 1_000 + index as u64;
     let setup = Setup {
         passphrase: passphrase.and_then(Passphrase::new),
         volume: 100,
         mode: Mode::Open,
-        // The ends say steady tones, which would be taken for noise.
-        processing: false,
+        processing,
         stun: Vec::new(),
         can_quit: true,
         problems: Vec::new(),
@@ -138,6 +143,8 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>) -> End {
         stun: Vec::new(),
         heard: Vec::new(),
         tone: None,
+        hiss: false,
+        echo: None,
         phase: 0.0,
         partial: Vec::new(),
         orders: Vec::new(),
@@ -151,14 +158,26 @@ impl World {
     }
 
     pub fn with_passphrases(a: Option<&str>, b: Option<&str>) -> Self {
+        // The ends say steady tones, which would be taken for noise.
+        Self::with(a, b, false)
+    }
+
+    /// Two intercoms that clean what their microphones hear.
+    pub fn hands_free() -> Self {
+        Self::with(Some(PASSPHRASE), Some(PASSPHRASE), true)
+    }
+
+    fn with(a: Option<&str>, b: Option<&str>, processing: bool) -> Self {
         let now = Instant::now() + Duration::from_secs(100_000);
         let mut world = Self {
             now,
-            ends: [end(now, A, a), end(now, B, b)],
+            ends: [end(now, A, a, processing), end(now, B, b, processing)],
             wire: Wire::default(),
             flights: Vec::new(),
             order: 0,
             seed: 7,
+            noise: 8,
+            began: now,
             next_frame: now,
         };
         for i in [A, B] {
@@ -290,6 +309,15 @@ impl World {
                 *s = (end.phase.sin() * 8_000.0) as i16;
                 end.phase += std::f64::consts::TAU * tone / f64::from(RATE);
             }
+        }
+        if end.hiss && self.now.duration_since(self.began).as_millis() % 400 < 250 {
+            for s in frame.iter_mut() {
+                *s = (random(&mut self.noise) % 8_000) as i16 - 4_000;
+            }
+        }
+        let echo = end.echo.and_then(|late| end.heard.iter().rev().nth(late));
+        for (s, echo) in frame.iter_mut().zip(echo.into_iter().flatten()) {
+            *s += echo / 2;
         }
         let mut played = silence();
         end.intercom.playout(&mut played);
