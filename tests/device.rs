@@ -69,6 +69,8 @@ impl Device {
             .arg(format!("sound.capture=wav:{}?loop", mouth.display()))
             .arg("--set")
             .arg(format!("sound.playback=wav:{}", ear.display()))
+            // What is said is a steady tone, which would be taken for noise.
+            .args(["--set", "sound.processing=none"])
             .args(arguments)
             .stdin(Stdio::null())
             .spawn()

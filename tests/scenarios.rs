@@ -681,3 +681,21 @@ fn a_peer_that_moves_to_another_address_is_followed() {
     );
     assert!(!w.ends[B].lines.iter().any(|l| l.starts_with("* ended")));
 }
+
+#[test]
+fn who_speaks_to_a_hands_free_end_does_not_hear_himself() {
+    let level = |mut w: World| {
+        w.ends[A].hiss = true;
+        w.ends[B].echo = Some(11);
+        w.connect("call");
+        w.run(Duration::from_secs(6));
+        let (said, back) = (listen(&w.ends[B]).0, listen(&w.ends[A]).0);
+        assert!(said > -40.0, "{said} dBFS");
+        back - said
+    };
+    let (with, without) = (level(World::hands_free()), level(World::new()));
+    assert!(
+        without > -36.0 && with < without - 35.0,
+        "{with} {without} dBFS"
+    );
+}

@@ -70,7 +70,7 @@ pub enum Device {
 pub struct WavOptions {
     /// `loop`: starts over at its end.
     pub repeat: bool,
-    /// `ppm`: its clock is so many millionths faster than the computer's, at most [`MAX_PPM`].
+    /// `ppm`: its clock is so many millionths faster than the computer's, at most 10 000.
     pub ppm: i32,
     /// `echo`: it hears the speaker.
     pub echo: Option<Echo>,
@@ -86,7 +86,7 @@ pub struct Echo {
 }
 
 /// The most that a WAV file's clock may be off.
-pub const MAX_PPM: i32 = 10_000;
+const MAX_PPM: i32 = 10_000;
 
 impl WavOptions {
     fn parse(text: &str) -> Result<Self, String> {

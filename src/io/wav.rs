@@ -158,8 +158,8 @@ impl Echo {
         for sample in frame {
             let before = self.heard.floor();
             let share = self.heard - before;
-            let echo =
-                self.sample(before as i64) * (1.0 - share) + self.sample(before as i64 + 1) * share;
+            let near = [-1, 0, 1, 2].map(|i| self.sample(before as i64 + i));
+            let echo = between(near, share);
             // A float to integer cast saturates.
             *sample = (f64::from(*sample) + self.gain * echo).round() as i16;
             self.heard += self.step;
@@ -174,6 +174,13 @@ impl Echo {
             0.0
         }
     }
+}
+
+/// The value between the second and the third sample (Catmull and Rom's cubic); a straight line would muffle it.
+fn between([a, b, c, d]: [f64; 4], share: f64) -> f64 {
+    let cubic = 3.0 * (b - c) + d - a;
+    let square = 2.0 * a - 5.0 * b + 4.0 * c - d;
+    b + 0.5 * share * (c - a + share * (square + share * cubic))
 }
 
 fn place(index: i64) -> usize {

@@ -11,7 +11,7 @@ use clap::Parser;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use realfft::RealFftPlanner;
 use sotto::voice::clean::Cleaner;
-use sotto::voice::clean::suppress::DELAY;
+use sotto::voice::clean::DELAY;
 use sotto::voice::frame::{FRAME, Frame, RATE};
 
 const SECOND: usize = RATE as usize;
@@ -219,8 +219,11 @@ impl Way {
             .map(|i| {
                 let at = i as f64 * step - self.ms as f64 * 48.0;
                 let sample = |at: f64| if at < 0.0 { 0.0 } else { echo[at as usize] };
+                let [a, b, c, d] = [-1.0, 0.0, 1.0, 2.0].map(|i| sample(at.floor() + i));
                 let share = at - at.floor();
-                sample(at.floor()) * (1.0 - share) + sample(at.floor() + 1.0) * share
+                // Catmull and Rom's cubic: a straight line would muffle it, now more and now less.
+                let (cubic, square) = (3.0 * (b - c) + d - a, 2.0 * a - 5.0 * b + 4.0 * c - d);
+                b + 0.5 * share * (c - a + share * (square + share * cubic))
             })
             .collect()
     }

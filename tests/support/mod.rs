@@ -79,6 +79,10 @@ pub struct End {
     pub heard: Vec<Frame>,
     /// A tone in the microphone, in Hz.
     pub tone: Option<f64>,
+    /// Bursts of noise in the microphone.
+    pub hiss: bool,
+    /// The microphone hears the speaker half as loud, so many frames later.
+    pub echo: Option<usize>,
     phase: f64,
     /// When a tongue clicks at the microphone, for [`CLICK`] of 1 kHz each time.
     pub clicks: Vec<Instant>,
@@ -107,6 +111,8 @@ pub struct World {
     flights: Vec<Flight>,
     order: u64,
     seed: u64,
+    noise: u64,
+    began: Instant,
     next_frame: Instant,
 }
 
@@ -119,15 +125,14 @@ pub fn random(seed: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool) -> End {
+fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool, processing: bool) -> End {
     let mut seed = 1_000 + index as u64;
     let setup = Setup {
         passphrase: passphrase.and_then(Passphrase::new),
         volume: 100,
         mode: Mode::Open,
         tones,
-        // Steady tones are noise to a suppressor.
-        processing: false,
+        processing,
         stun: Vec::new(),
         remembered: None,
         can_quit: true,
@@ -150,6 +155,8 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool) -> End
         stun: Vec::new(),
         heard: Vec::new(),
         tone: None,
+        hiss: false,
+        echo: None,
         phase: 0.0,
         clicks: Vec::new(),
         packets: Vec::new(),
@@ -166,14 +173,29 @@ impl World {
     }
 
     pub fn with_passphrases(a: Option<&str>, b: Option<&str>) -> Self {
+        // The ends say steady tones, which would be taken for noise.
+        Self::with(a, b, false)
+    }
+
+    /// Two intercoms that clean what their microphones hear.
+    pub fn hands_free() -> Self {
+        Self::with(Some(PASSPHRASE), Some(PASSPHRASE), true)
+    }
+
+    fn with(a: Option<&str>, b: Option<&str>, processing: bool) -> Self {
         let now = Instant::now() + Duration::from_secs(100_000);
         let mut world = Self {
             now,
-            ends: [end(now, A, a, true), end(now, B, b, true)],
+            ends: [
+                end(now, A, a, true, processing),
+                end(now, B, b, true, processing),
+            ],
             wire: Wire::default(),
             flights: Vec::new(),
             order: 0,
             seed: 7,
+            noise: 8,
+            began: now,
             next_frame: now,
         };
         for i in [A, B] {
@@ -190,7 +212,7 @@ impl World {
 
     /// An end that was just switched on, with tones turned off in its settings.
     pub fn without_tones(&mut self, index: usize) {
-        self.ends[index] = end(self.now, index, Some(PASSPHRASE), false);
+        self.ends[index] = end(self.now, index, Some(PASSPHRASE), false, false);
         self.input(
             index,
             Input::ConsoleOpened {
@@ -325,6 +347,15 @@ impl World {
                 let phase = (at - *click).as_secs_f64() * 1_000.0 * std::f64::consts::TAU;
                 *s = s.saturating_add((phase.sin() * 20_000.0) as i16);
             }
+        }
+        if end.hiss && self.now.duration_since(self.began).as_millis() % 400 < 250 {
+            for s in frame.iter_mut() {
+                *s = (random(&mut self.noise) % 8_000) as i16 - 4_000;
+            }
+        }
+        let echo = end.echo.and_then(|late| end.heard.iter().rev().nth(late));
+        for (s, echo) in frame.iter_mut().zip(echo.into_iter().flatten()) {
+            *s += echo / 2;
         }
         let mut played = silence();
         end.intercom.playout(&mut played);

@@ -1,15 +1,15 @@
 //! Takes out of the microphone's signal what can be predicted of the speaker's.
 //!
-//! The way from speaker to microphone is a filter of [`PARTITIONS`] frames, adapted block by block in the frequency domain
+//! The way from speaker to microphone is a filter of `PARTITIONS` frames, adapted block by block in the frequency domain
 //! with a step for each frequency that a diagonal Kalman filter sets (Enzner & Vary, "Frequency-domain adaptive Kalman
 //! filter for acoustic echo control in hands-free telephones", 2006; partitioned: Kuech, Mabande & Enzner, "State-space
 //! architecture of the partitioned-block-based acoustic echo controller", 2014). It knows how far off it may be, so it
 //! learns fast at first and stands still while the near voice speaks, without a detector for that; and what it may be off
-//! by is what [`super::suppress`] has to take away still.
+//! by is what `suppress` has to take away still.
 //!
-//! A device of its own has a clock of its own: [`super::drift`] moves the filter along.
+//! A device of its own has a clock of its own: `drift` moves the filter along.
 //!
-//! The filter covers 140 ms from just before the echo that [`super::delay`] finds.
+//! The filter covers 140 ms from just before the echo that `delay` finds.
 
 use super::delay::{Delay, Found};
 use super::drift::Drift;
