@@ -161,7 +161,7 @@ fn an_echo_between_clocks_200_ppm_apart_is_followed_once_the_drift_is_known() {
 }
 
 #[test]
-fn a_speaker_that_starts_sooner_and_a_lost_frame_do_no_harm() {
+fn a_speaker_that_starts_sooner_does_no_harm() {
     let far = voice(8, 110.0, 1);
     let back = echo(&far, 120, 0.0);
     let mut cleaner = Cleaner::new();

@@ -5,9 +5,10 @@
 //! gain, `high_pass` keeps rumble out. All work on 10 ms frames by frequency and share one transform of 20 ms; the signal comes
 //! out 2.5 ms later.
 //!
-//! Our own, because it measures better than the ports of WebRTC's. At 48 kHz on one machine, with an echo at -6 dB (`tests/bench/echo.rs`),
-//! `sonora` 0.2, `aec3` 0.4 and this take 200, 300 and 27 microseconds a frame, delay the voice by 14, 17 and 2.5 ms, and leave
-//! of a near voice in double talk a PESQ of 1.5, 1.5 and 3.5; after three seconds all three are more than 40 dB down.
+//! Our own, because it measures better than the ports of WebRTC's. With the scenarios of `tests/bench/echo.rs`, optimised, on one x86-64 machine,
+//! `sonora` 0.2, `aec3` 0.4 (both with all that they have) and this take 120, 170 and 28 microseconds a frame, and delay the voice by
+//! 16, 17 and 2.5 ms; of a near voice in double talk, with an echo at -6 dB after 120 ms, they leave a PESQ of 1.5, 1.5 and 3.5,
+//! and of one alone 4.1, 4.3 and 4.5. After three seconds all are 40 dB down where there is no reverberation.
 
 // Several arrays go side by side in these loops, and as indexed ones they become vector instructions.
 #![allow(clippy::needless_range_loop)]
