@@ -15,6 +15,7 @@ pub mod comfort;
 pub mod copies;
 pub mod frame;
 pub mod gate;
+pub mod pauses;
 pub mod payload;
 pub mod playout;
 pub mod quality;
