@@ -31,8 +31,8 @@ const NARROW: Bandwidth = Bandwidth::Wideband;
 const COMPLEXITY: i32 = 4;
 /// A payload with its copies, bytes: fits a datagram on every path.
 const LARGEST_RED: usize = 1100;
-/// Packets without a pause, from which the peer tells how the path is: 10 s.
-const KNOWN: u32 = 500;
+/// Packets without a pause, from which the peer tells how the path is: 5 s.
+const KNOWN: u32 = 250;
 /// Largest Opus frame (RFC 6716 §3.4, R2).
 const LARGEST: usize = 1275;
 /// The bits of an Opus packet's first byte that say how many frames follow (RFC 6716 §3.1); 0 is one.
@@ -394,7 +394,7 @@ mod tests {
     #[test]
     fn an_open_microphone_into_which_nobody_speaks_sends_its_background_every_400_ms() {
         let mut capture = Capture::new().unwrap();
-        pushes(&mut capture, true, 1000);
+        pushes(&mut capture, true, 500);
         let packets = in_a_pause(&mut capture);
         assert_eq!(
             packets[..20],
@@ -417,10 +417,10 @@ mod tests {
     #[test]
     fn while_the_path_is_not_known_or_loses_packets_pauses_are_sent() {
         let mut capture = Capture::new().unwrap();
-        pushes(&mut capture, true, 700);
+        pushes(&mut capture, true, 320);
         assert_eq!(in_a_pause(&mut capture).len(), 80);
         capture.set_red(Some(111));
-        pushes(&mut capture, true, 300);
+        pushes(&mut capture, true, 500);
         for _ in 0..20 {
             capture.handle_feedback(Feedback {
                 packets: 25,
