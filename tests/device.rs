@@ -59,9 +59,6 @@ impl Device {
                 "mode=open",
                 "--set",
                 "volume=100",
-                // A steady tone is noise to a suppressor.
-                "--set",
-                "sound.processing=none",
             ])
             .arg("--board")
             .arg(&board)

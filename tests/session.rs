@@ -213,6 +213,7 @@ fn descriptions() -> impl Strategy<Value = Description> {
                     media,
                     opus_pt,
                     red_pt: red_pt.filter(|red| *red != opus_pt),
+                    is_browser: true,
                     mid_ext,
                     ssrc,
                     candidates,

@@ -628,10 +628,9 @@ fn frames_and_packets_pass_without_an_allocation() {
             capture.played(&frame);
         }
         assert_eq!(ALLOCATIONS.with(Cell::get), before);
+        // With copies in-band repair serves only until the first are sent.
         let stats = playout.stats();
-        assert_eq!(
-            (stats.repaired > 0, stats.recovered > 0),
-            (red.is_none(), red.is_some())
-        );
+        assert!(stats.repaired > 0 || red.is_some());
+        assert_eq!(stats.recovered > 0, red.is_some());
     }
 }

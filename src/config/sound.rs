@@ -135,8 +135,7 @@ impl TryFrom<String> for Device {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
-        const ALLOWED: &str =
-            "expected `auto`, `card:NAME`, an ALSA PCM name, `wav:FILE`, `wav:FILE?loop` or `null`";
+        const ALLOWED: &str = "expected `auto`, `card:NAME`, an ALSA PCM name, `wav:FILE`, `wav:FILE?loop&ppm=200&echo=-6dB,120ms` or `null`";
         if name.is_empty() || name.contains(['\0', '\n']) {
             return Err(ALLOWED.into());
         }

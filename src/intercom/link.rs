@@ -104,6 +104,7 @@ pub struct Link {
     audio: Mid,
     opus: Pt,
     red: Option<Pt>,
+    to_browser: bool,
     sequence: u64,
     channel: Option<ChannelId>,
     sources: Deque<SocketAddr, MAX_SOURCES>,
@@ -213,6 +214,7 @@ impl Link {
             audio,
             opus,
             red,
+            to_browser: remote.is_browser,
             sequence: u64::from(sequence & 0x7FFF),
             channel: channel.filter(|_| dialect == Dialect::V2),
             sources: Deque::new(),
@@ -342,6 +344,11 @@ impl Link {
         self.red.map(|_| *self.opus)
     }
 
+    /// Whether the peer is a browser.
+    pub fn is_to_browser(&self) -> bool {
+        self.to_browser
+    }
+
     /// Sends one packet of voice; its timestamp begins at `first`.
     pub fn send_voice(&mut self, now: Instant, first: u32, packet: &Packet<'_>) {
         let payload_type = match self.red {
@@ -464,7 +471,10 @@ impl Link {
                 let remote = s.remote?;
                 Some(LinkEvent::Report {
                     loss: s.loss?,
-                    lost: remote.packets_lost,
+                    // Signed, in 24 bits: duplicates can make it negative (RFC 3550 §6.4.1).
+                    lost: Some(remote.packets_lost)
+                        .filter(|lost| *lost < 1 << 23)
+                        .unwrap_or_default(),
                     jitter_ms: remote.jitter / 48,
                     rtt: s.rtt,
                     highest: *remote.maximum_sequence_number,

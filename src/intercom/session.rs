@@ -81,6 +81,8 @@ pub struct Description {
     pub opus_pt: u8,
     /// RED payload type (RFC 2198), 1 to 127 and not Opus's, if it takes RED of Opus.
     pub red_pt: Option<u8>,
+    /// It is a browser's: v2 says so, and v1 is the original page's.
+    pub is_browser: bool,
     /// Header extension id of the MID, 1–14.
     pub mid_ext: Option<u8>,
     /// The announced SSRC of its audio; in v2 none is announced.
@@ -102,6 +104,7 @@ impl Description {
             red_pt: browser
                 .map_or(Some(RED_PT), |b| b.red_pt)
                 .filter(|red| browser.is_none_or(|b| b.opus_pt != *red)),
+            is_browser: browser.is_some(),
             mid_ext: Some(browser.map_or(MID_EXT, |b| b.mid_ext)),
             ssrc: None,
             candidates: contents.candidates.iter().copied().collect(),
@@ -361,6 +364,7 @@ impl Parser {
             media,
             opus_pt: opus_pt.ok_or_else(|| missing("Opus"))?,
             red_pt,
+            is_browser: true,
             mid_ext,
             ssrc,
             candidates: transport.candidates,

@@ -123,6 +123,9 @@ impl Talk {
         let first_sequence = link.next_sequence();
         let mut capture = voice.capture;
         capture.set_red(link.opus_in_red());
+        if link.is_to_browser() {
+            capture.set_impatient();
+        }
         Self {
             first_sequence,
             link,

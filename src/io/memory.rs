@@ -85,14 +85,18 @@ impl Memory {
         let kind = file.metadata()?;
         if place.create && kind.is_file() && kind.len() == 0 {
             file.set_len(LENGTH as u64)?;
-            file.write_all_at(LABEL, 0)?;
-            file.sync_all()?;
         }
         let mut bytes = [0; LENGTH];
-        file.read_exact(&mut bytes)
-            .ok()
-            .filter(|()| bytes.starts_with(LABEL))
-            .ok_or_else(|| io::Error::other("this is something else, and is left alone"))?;
+        let is_whole = file.read_exact(&mut bytes).is_ok();
+        if is_whole && place.create && kind.is_file() && bytes == [0; LENGTH] {
+            // Just made, or power went while it was.
+            file.write_all_at(LABEL, 0)?;
+            file.sync_all()?;
+        } else if !is_whole || !bytes.starts_with(LABEL) {
+            return Err(io::Error::other(
+                "this is something else, and is left alone",
+            ));
+        }
         let (slots, remembered) = Slots::read(&bytes);
         let memory = Self {
             file: Arc::new(file),

@@ -84,6 +84,9 @@ impl Stream {
             hw.set_period_size_near(period, ValueOr::Nearest)?;
             let buffer = hw.set_buffer_size_near(BUFFER)?;
             pcm.hw_params(&hw)?;
+            if buffer < 2 * period {
+                return Err(alsa::Error::unsupported("a buffer of two periods"));
+            }
             (channels as usize, buffer)
         };
         {
@@ -148,6 +151,10 @@ impl Stream {
     /// # Errors
     /// The device is gone; an overrun is none.
     pub fn capture(&mut self, mut take: impl FnMut(&Frame)) -> Result<(), String> {
+        // What a wake-up had to recover stands still.
+        if self.pcm.state() == State::Prepared {
+            self.pcm.start().map_err(|e| e.to_string())?;
+        }
         let ready = match self.pcm.avail_update() {
             // No more than the ring holds, whatever a driver says.
             Ok(ready) => ready.min(self.buffer),
@@ -191,7 +198,8 @@ impl Stream {
             }
             self.reserve.look(queued);
         }
-        let wanted = self.reserve.wanted + PERIOD;
+        // A device may have taken a smaller ring than it was asked for.
+        let wanted = (self.reserve.wanted + PERIOD).min(self.buffer - PERIOD);
         let mut frame = silence();
         // No more than the ring holds, whatever a driver says of its room.
         for _ in 0..self.buffer / PERIOD {

@@ -150,7 +150,10 @@ impl Capture {
             cleaner.clean(&mut heard);
         }
         let passed = self.gate.pass(&mut heard, switch.into());
-        let pause = self.pauses.update(&heard);
+        let pause = match passed {
+            Heard::Voice => self.pauses.update(&heard),
+            Heard::Nothing => self.pauses.end(),
+        };
         let is_update = pause >= UPDATE && pause % UPDATE < (PACKET / FRAME) as u32;
         let is_sent = pause == 0 || is_update || !self.may_pause();
         let passed = if is_sent { passed } else { Heard::Nothing };
@@ -186,6 +189,11 @@ impl Capture {
         self.redundancy = Redundancy::new(opus.is_some());
         // Cannot fail: the values are of the ranges that libopus takes.
         let _ = self.tell_encoder();
+    }
+
+    /// Says after [`Self::set_red`] that the peer plays on without waiting for copies: it is a browser.
+    pub fn set_impatient(&mut self) {
+        self.redundancy.stay_near();
     }
 
     /// Takes what the peer says of our packets, so that each carries as much of those before as the path needs.

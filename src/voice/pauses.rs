@@ -37,7 +37,7 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// Nothing is known yet: no pause before three seconds.
+    /// Nothing is known yet: for three seconds only silence itself is a pause.
     pub fn new() -> Self {
         Self {
             parts: [0.0; PARTS],
@@ -65,6 +65,11 @@ impl Pauses {
             self.quiet.saturating_add(1)
         };
         self.quiet.saturating_sub(HANGOVER)
+    }
+    /// The microphone is closed: when it opens, that is no pause, and what the background was is still known.
+    pub fn end(&mut self) -> u32 {
+        self.quiet = 0;
+        0
     }
 }
 

@@ -38,6 +38,8 @@ const STEPS: [f32; MOST_COPIES] = [0.01, 0.04, 0.15, 0.25];
 /// How many packets back the copies reach, by their number. One copy reaches as far as two, and three as far as four, so that
 /// the other end need not change its wait, which is heard, with every change of number.
 const NEAR: [&[u8]; MOST_COPIES + 1] = [&[], &[2], &[1, 2], &[1, 2, 4], &[1, 2, 3, 4]];
+/// For peers that do not wait: each packet's copy comes with the next.
+const NEAREST: [&[u8]; MOST_COPIES + 1] = [&[], &[1], &[1, 2], &[1, 2, 3], &[1, 2, 3, 4]];
 /// The same for losses in bursts.
 const SPREAD: [&[u8]; MOST_COPIES + 1] = [&[], &[8], &[4, 8], &[4, 8, 12], &[3, 6, 9, FARTHEST]];
 /// Bits a second for the voice itself, by the number of copies.
@@ -77,6 +79,8 @@ const TRIAL: (u32, u32) = (100, 25);
 const FEWER: f32 = 0.5;
 /// How far the round trip may grow over its least, and over twice that.
 const QUEUE: Duration = Duration::from_millis(200);
+/// So many reports in a row make a jam of it, and so many more the next step down; four come in a second.
+const SLOW: u32 = 3;
 /// Packets between two steps up of the ceiling.
 const RETRY: u32 = 250;
 /// Packets that a ceiling holds, at first and at most.
@@ -165,9 +169,15 @@ pub struct Redundancy {
     trial: Option<f32>,
     ceiling: usize,
     hold: u32,
+    this_hold: u32,
     next_hold: u32,
+    /// The ceiling's last step was down.
+    stepped_down: bool,
     least_rtt: Option<Duration>,
-    congested: bool,
+    /// Reports in a row whose round trip says that a queue has grown.
+    slow: u32,
+    /// The peer waits for copies, as sotto does.
+    waits: bool,
     plan: Plan,
 }
 
@@ -187,9 +197,12 @@ impl Redundancy {
             trial: None,
             ceiling: MOST_COPIES,
             hold: 0,
+            this_hold: HOLD.0,
             next_hold: HOLD.0,
+            stepped_down: false,
             least_rtt: None,
-            congested: false,
+            slow: 0,
+            waits: true,
             plan: Plan {
                 distances: Vec::new(),
                 repair_percent: 0,
@@ -199,6 +212,12 @@ impl Redundancy {
         };
         new.draw_up();
         new
+    }
+
+    /// The peer plays on without waiting for copies, as browsers do: they are sent as soon as can be.
+    pub fn stay_near(&mut self) {
+        self.waits = false;
+        self.draw_up();
     }
 
     /// What to do now.
@@ -311,8 +330,12 @@ impl Redundancy {
         // A path that became longer for good is forgiven within minutes.
         let least = self.least_rtt.map_or(rtt, |l| rtt.min(l + l / 256));
         self.least_rtt = Some(least);
-        self.congested = rtt > least + QUEUE && rtt > 2 * least;
-        if self.congested {
+        self.slow = if rtt > least + QUEUE && rtt > 2 * least {
+            self.slow.saturating_add(1)
+        } else {
+            0
+        };
+        if self.slow > 0 && self.slow.is_multiple_of(SLOW) {
             self.lower_ceiling(self.copies.saturating_sub(1));
         }
     }
@@ -321,6 +344,7 @@ impl Redundancy {
         self.hold = self.hold.saturating_sub(packets);
         if self.hold == 0 && self.ceiling < MOST_COPIES {
             self.ceiling += 1;
+            self.stepped_down = false;
             self.hold = RETRY;
         }
         let now = self.lost(WINDOW);
@@ -348,8 +372,12 @@ impl Redundancy {
     fn lower_ceiling(&mut self, copies: usize) {
         if copies < self.ceiling {
             self.ceiling = copies;
-            self.hold = self.next_hold;
-            self.next_hold = (self.next_hold * 2).min(HOLD.1);
+            // Steps down of one and the same jam are held as long as the first.
+            if !std::mem::replace(&mut self.stepped_down, true) {
+                self.this_hold = self.next_hold;
+                self.next_hold = (self.next_hold * 2).min(HOLD.1);
+            }
+            self.hold = self.this_hold;
         }
     }
 
@@ -359,16 +387,20 @@ impl Redundancy {
             (true, Some(_)) => usize::from(self.copies > 1),
             (true, None) => self.copies,
         };
-        let distances = if self.bursty > 0 { SPREAD } else { NEAR };
+        let distances = match (self.waits, self.bursty) {
+            (false, _) => NEAREST,
+            (true, 0) => NEAR,
+            (true, _) => SPREAD,
+        };
         let most = (MOST_RATE - HEADERS - copies as i32 * COPY_HEADERS) / (copies as i32 + 1);
-        let rate = if self.congested && copies == 0 {
+        let rate = if self.slow >= SLOW && copies == 0 {
             CONGESTED_RATE
         } else {
             RATES[copies]
         };
         self.plan = Plan {
             distances: distances[copies].iter().copied().collect(),
-            repair_percent: if self.red {
+            repair_percent: if self.red && (copies > 0 || self.level() < STEPS[0]) {
                 0
             } else {
                 (self.level() * 100.0).clamp(REPAIR.0, REPAIR.1) as u8

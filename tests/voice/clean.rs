@@ -253,5 +253,11 @@ proptest! {
             cleaner.clean(&mut sound);
             prop_assert_eq!(sound.len(), length);
         }
+        // Whatever it was, a voice comes through again.
+        let near: Vec<f64> = voice(10, 190.0, 2);
+        let out = clean(&mut cleaner, &vec![0.0; near.len()], &near);
+        let level = |sound: &[f64]| sound[sound.len() / 2..].iter().map(|s| s * s).sum::<f64>();
+        let lost = 10.0 * (level(&near) / level(&out)).log10();
+        prop_assert!(lost.abs() < 6.0, "{} dB", lost);
     }
 }

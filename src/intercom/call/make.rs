@@ -234,6 +234,7 @@ impl Call {
             media,
             opus_pt,
             red_pt,
+            is_browser: false,
             mid_ext,
             ssrc: Some(local.ssrc),
             candidates: self.paths.candidates(),

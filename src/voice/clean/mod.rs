@@ -109,6 +109,11 @@ impl Cleaner {
             .suppressor
             .process(&mut samples, estimate, &mut self.transform);
         self.level.process(&mut samples, is_known.then_some(found));
+        if samples.iter().any(|sample| !sample.is_finite()) {
+            // Such a number would stay in every mean for the rest of the call.
+            *self = Self::new();
+            samples = [0.0; FRAME];
+        }
         for (to, sample) in frame.iter_mut().zip(samples) {
             *to = sample.round() as i16;
         }
