@@ -1,8 +1,8 @@
 //! Where nobody speaks, so that nothing need be sent: discontinuous transmission, decided before the encoder.
 //!
 //! Opus has a DTX of its own, but it encodes each frame before it drops it, and takes a steady tone for silence. Here a pause costs
-//! next to nothing. It is one once no frame has stood out from the background for [`HANGOVER`]; the first that does ends it.
-//! Anything loud is sent, whatever it is. In a pause a packet of background goes out every [`UPDATE`] (as Opus's own DTX has it,
+//! next to nothing. It is one once no frame has stood out from the background for 400 ms; the first that does ends it.
+//! Anything loud is sent, whatever it is. In a pause a packet of background goes out every 400 ms (as Opus's own DTX has it,
 //! RFC 7587 §3.1.3), from which the other end makes comfort noise.
 
 use super::frame::{FRAME, RATE};
