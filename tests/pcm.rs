@@ -1,7 +1,7 @@
 //! Capture and playback through ALSA itself, against the PCMs that it has without a sound card.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/allocations.rs"]
+mod allocations;
 
 use alsa::Direction;
 use sotto::io::pcm::Stream;
@@ -62,35 +62,12 @@ fn a_microphone_gives_whole_packets_and_no_more_than_its_ring_holds() {
 
 // ---- memory ----
 
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: the system's allocator does the work; counting touches no memory that it hands out.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
 #[test]
 fn frames_pass_in_and_out_without_an_allocation() {
     let mut microphone = Stream::open("null", Direction::Capture).unwrap();
     let mut speaker = Stream::open("null", Direction::Playback).unwrap();
     let (mut heard, mut passed): (Frame, u64) = (silence(), 0);
-    let before = ALLOCATIONS.with(Cell::get);
+    let before = allocations::count();
     for _ in 0..200 {
         microphone.acknowledge().unwrap();
         microphone
@@ -102,6 +79,6 @@ fn frames_pass_in_and_out_without_an_allocation() {
         speaker.playback(|frame| frame.clone_from(&heard)).unwrap();
         speaker.take_xruns();
     }
-    assert_eq!(ALLOCATIONS.with(Cell::get), before);
+    assert_eq!(allocations::count(), before);
     assert_eq!(passed, 200 * 16);
 }

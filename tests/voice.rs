@@ -1,5 +1,7 @@
 //! Voice over a seeded network in virtual time: what goes in at one end against what comes out at the other.
 
+#[path = "support/allocations.rs"]
+mod allocations;
 #[path = "voice/arrivals.rs"]
 mod arrivals;
 #[path = "voice/clean.rs"]
@@ -17,8 +19,6 @@ mod senders;
 #[path = "voice/traces.rs"]
 mod traces;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -561,28 +561,6 @@ proptest! {
 // ---- memory ----
 
 /// Counts what this thread allocates.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 #[test]
 fn frames_and_packets_pass_without_an_allocation() {
@@ -594,7 +572,7 @@ fn frames_and_packets_pass_without_an_allocation() {
         let mut frame = Frame::new();
         let (start, mut phase, mut random) = (Instant::now(), 0.0, Random(5));
         let mut tones = Tones::new(true);
-        let before = ALLOCATIONS.with(Cell::get);
+        let before = allocations::count();
         for i in 0..2000_u64 {
             let spoken = tone(&mut phase);
             let switch = match i {
@@ -627,7 +605,7 @@ fn frames_and_packets_pass_without_an_allocation() {
             tones.mix(&mut frame);
             capture.played(&frame);
         }
-        assert_eq!(ALLOCATIONS.with(Cell::get), before);
+        assert_eq!(allocations::count(), before);
         // With copies in-band repair serves only until the first are sent.
         let stats = playout.stats();
         assert!(stats.repaired > 0 || red.is_some());

@@ -93,8 +93,3 @@ pub fn stats(i: &Intercom) -> String {
     })
     .to_string()
 }
-
-/// How well we hear the peer, 0 to 4 ([`crate::voice::quality`]); 0 while they are lost.
-pub fn bars(talk: &Talk) -> u8 {
-    talk.bars()
-}

@@ -58,8 +58,8 @@ const LATEST_CANCELLED_MS: f64 = 300.0;
 pub struct SoundCheck {
     played: usize,
     captured: usize,
-    /// Frames captured before the sweep's first went out.
-    before: Option<usize>,
+    /// The sweep's first frame went out.
+    began: bool,
     quiet: [i8; LISTENED],
     heard: Box<heapless::Vec<i16, HEARD>>,
     clipped: usize,
@@ -94,7 +94,7 @@ impl SoundCheck {
         Self {
             played: 0,
             captured: 0,
-            before: None,
+            began: false,
             quiet: [SILENCE_DBFS; LISTENED],
             heard: Box::default(),
             clipped: 0,
@@ -105,7 +105,7 @@ impl SoundCheck {
     pub fn play(&mut self, frame: &mut Frame) {
         *frame = silence();
         if let Some(at) = self.played.checked_sub(QUIET).filter(|at| *at < SWEEP) {
-            self.before.get_or_insert(self.captured);
+            self.began = true;
             for (i, sample) in frame.iter_mut().enumerate() {
                 *sample = sweep(at * FRAME + i).round() as i16;
             }
@@ -117,9 +117,9 @@ impl SoundCheck {
     pub fn capture(&mut self, frame: &Frame) {
         let at = self.captured;
         self.captured += 1;
-        match self.before {
-            None => self.quiet[at % LISTENED] = level_dbfs(frame),
-            Some(_) => {
+        match self.began {
+            false => self.quiet[at % LISTENED] = level_dbfs(frame),
+            true => {
                 self.clipped += frame
                     .iter()
                     .filter(|s| s.saturating_abs() >= CLIPPED)

@@ -4,6 +4,8 @@
 //! Seconds 0 to 8: the far voice alone; 8 to 13: both; 13 to 20: the far voice alone, by another way. For the time that a
 //! frame takes, build it as the program is built (`cargo run --release --example echo`).
 
+mod random;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -13,6 +15,8 @@ use realfft::RealFftPlanner;
 use sotto::voice::clean::Cleaner;
 use sotto::voice::clean::DELAY;
 use sotto::voice::frame::{FRAME, Frame, RATE};
+
+use random::Random;
 
 const SECOND: usize = RATE as usize;
 const BOTH: std::ops::Range<usize> = 8 * SECOND..13 * SECOND;
@@ -112,7 +116,7 @@ fn run(name: &str, way: Way, speech: &[f64], keep: Option<PathBuf>) {
     echo[BOTH.end..].copy_from_slice(&other[BOTH.end..]);
     let mut random = Random(3);
     let microphone: Vec<f64> = (0..ALL)
-        .map(|i| echo[i] + near[i] + random.noise(way.noise))
+        .map(|i| echo[i] + near[i] + hiss(&mut random, way.noise))
         .collect();
     let (out, micros) = clean(&far, &microphone);
     let by_second = |from: usize, to: usize| {
@@ -142,7 +146,7 @@ fn alone(speech: &[f64], noise: Option<f64>, keep: Option<PathBuf>) {
     let mut random = Random(4);
     let lead = vec![0.0; 2 * SECOND];
     let said: Vec<f64> = lead.iter().chain(speech).copied().collect();
-    let microphone: Vec<f64> = said.iter().map(|s| s + random.noise(noise)).collect();
+    let microphone: Vec<f64> = said.iter().map(|s| s + hiss(&mut random, noise)).collect();
     let (out, micros) = clean(&vec![0.0; said.len()], &microphone);
     let pause = SECOND..2 * SECOND;
     println!(
@@ -255,25 +259,8 @@ fn write(path: &PathBuf, samples: &[f64]) {
     writer.finalize().expect("the disk has room");
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Box and Muller's.
-    fn normal(&mut self) -> f64 {
-        let r = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        r * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-
-    fn noise(&mut self, dbfs: Option<f64>) -> f64 {
-        dbfs.map_or(0.0, |db| self.normal() * 32_768.0 * 10_f64.powf(db / 20.0))
-    }
+fn hiss(random: &mut Random, dbfs: Option<f64>) -> f64 {
+    dbfs.map_or(0.0, |db| {
+        random.normal() * 32_768.0 * 10_f64.powf(db / 20.0)
+    })
 }

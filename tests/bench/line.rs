@@ -3,6 +3,8 @@
 //!
 //! The wire has the lab's own faults, by the same names. The peer's reports of loss come four times a second.
 
+mod random;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,6 +15,8 @@ use sotto::voice::capture::{Capture, Packet};
 use sotto::voice::frame::{FRAME, Frame, RATE, silence};
 use sotto::voice::playout::Playout;
 use sotto::voice::redundancy::Reports;
+
+use random::Random;
 
 /// Silence before the speech, in which the ends get to know the wire, and after it.
 const LEAD: usize = 5;
@@ -180,24 +184,5 @@ impl Wire<'_> {
         };
         let late = self.args.delay + (self.random.normal() * self.args.jitter).abs();
         (!lost).then_some(late)
-    }
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Box and Muller's.
-    fn normal(&mut self) -> f64 {
-        let r = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        r * (std::f64::consts::TAU * self.uniform()).cos()
     }
 }

@@ -8,11 +8,11 @@ mod notices;
 use std::mem::Discriminant;
 use std::time::{Duration, Instant};
 
+use super::Intercom;
 use super::call::Phase;
 use super::console::Mode;
 use super::panel::Panel;
 use super::screen::{self, InCall, Key, Microphone, View};
-use super::{Intercom, status};
 use crate::voice::gate::Switch;
 use entry::Entry;
 use menu::Item;
@@ -252,7 +252,7 @@ impl Intercom {
             heard_dbfs: talk.playout().level_dbfs(),
             microphone: self.microphone(),
             hears_us: talk.hears_us(now),
-            bars: status::bars(talk),
+            bars: talk.bars(),
             silent: talk.lost().map(|since| now - since),
         })
     }
