@@ -61,7 +61,7 @@ class Machine:
         self.serial = self._connect(self.serial_path)
         self.began = time.monotonic()
         self._qmp = self._connect(self.qmp_path).makefile("rw")
-        self._events = []
+        self._sticks = 0
         json.loads(self._qmp.readline())
         self.ask("qmp_capabilities")
 
@@ -84,11 +84,9 @@ class Machine:
         self._qmp.flush()
         while True:
             reply = json.loads(self._qmp.readline())
-            if "event" in reply:
-                self._events.append(reply)
-            elif "error" in reply:
+            if "error" in reply:
                 raise Failed(f"QEMU refuses {command}: {reply['error']['desc']}")
-            else:
+            if "return" in reply:
                 return reply["return"]
 
     def press(self, key, milliseconds=120):
@@ -96,22 +94,21 @@ class Machine:
         self.ask("send-key", keys=[{"type": "qcode", "data": key}], **{"hold-time": milliseconds})
         time.sleep(milliseconds / 1000 + 0.05)
 
+    def plug_keyboard(self):
+        """Puts a USB keyboard in."""
+        self.ask("device_add", driver="usb-kbd", id="keyboard", bus="usb.0")
+
     def plug_stick(self, image):
         """Puts a USB stick in."""
-        self.ask("blockdev-add", driver="raw", **{"node-name": "stick", "file": {"driver": "file", "filename": image}})
-        self.ask("device_add", driver="usb-storage", id="stick-in", bus="usb.0", drive="stick", removable=True)
+        self._sticks += 1
+        node = f"stick-{self._sticks}"
+        # QEMU may hold a stick's file long after it was pulled; the next stick does not wait for that.
+        self.ask("blockdev-add", driver="raw", **{"node-name": node, "file": {"driver": "file", "filename": image, "locking": "off"}})
+        self.ask("device_add", driver="usb-storage", id=f"{node}-in", bus="usb.0", drive=node, removable=True)
 
     def pull_stick(self):
-        """Pulls it out; what the box wrote is in the image then."""
-        self.ask("device_del", id="stick-in")
-        end = time.monotonic() + 20
-        while not any(e["event"] == "DEVICE_DELETED" and e["data"].get("device") == "stick-in" for e in self._events):
-            if time.monotonic() > end:
-                raise Failed("QEMU does not let go of the stick")
-            self.ask("query-status")
-            time.sleep(0.05)
-        self._events.clear()
-        self.ask("blockdev-del", **{"node-name": "stick"})
+        """Pulls it out; what the box said is written is in the image then."""
+        self.ask("device_del", id=f"stick-{self._sticks}-in")
 
     def plug_serial(self):
         """Plugs a USB serial adapter in; returns the far end of its cable."""
