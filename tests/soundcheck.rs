@@ -10,7 +10,7 @@ use sotto::intercom::console::Mode;
 use sotto::intercom::panel::Button;
 use sotto::intercom::passphrase::Passphrase;
 use sotto::intercom::screen::View;
-use sotto::intercom::{Input, Intercom, Output, Setup};
+use sotto::intercom::{End, Input, Intercom, Output, Setup};
 use sotto::voice::frame::{FRAME, Frame, silence};
 
 /// An intercom whose speaker is heard by its microphone five frames later, so much softer.
@@ -21,6 +21,8 @@ struct Room {
     gain: f64,
     said: Vec<String>,
     sound: Vec<bool>,
+    /// Its devices run as soon as they are asked for.
+    is_quick: bool,
     quits: bool,
 }
 
@@ -46,6 +48,7 @@ impl Room {
             gain,
             said: Vec::new(),
             sound: Vec::new(),
+            is_quick: true,
             quits: false,
         };
         room.drain();
@@ -64,10 +67,43 @@ impl Room {
                     let text = String::from_utf8(bytes.to_vec()).unwrap();
                     self.said.extend(text.lines().map(str::to_owned));
                 }
-                Output::Sound(on) => self.sound.push(on),
+                Output::Sound(on) => {
+                    self.sound.push(on);
+                    if on && self.is_quick {
+                        self.device(End::Capture, Ok(()));
+                        self.device(End::Playback, Ok(()));
+                    }
+                }
                 Output::Quit => self.quits = true,
                 _ => {}
             }
+        }
+    }
+
+    fn device(&mut self, end: End, state: Result<(), &str>) {
+        self.input(Input::Device(end, state));
+    }
+
+    /// A console, a check asked for, and devices that take their time.
+    fn slow(gain: f64) -> Self {
+        let mut room = Self::new(gain, false);
+        room.is_quick = false;
+        room.console();
+        room.say("check");
+        room
+    }
+
+    /// As long as devices do not run, the shell moves in their place, and there is silence.
+    fn wait(&mut self, seconds: f64) {
+        for _ in 0..(seconds * 100.0) as u32 {
+            self.now += Duration::from_millis(10);
+            if self.sound.last() == Some(&true) {
+                self.input(Input::Capture(&silence()));
+                let mut frame = silence();
+                self.intercom.playout(&mut frame);
+                assert!(frame == silence());
+            }
+            self.input(Input::Timeout);
         }
     }
 
@@ -200,6 +236,100 @@ fn a_sound_card_that_does_not_move_is_given_up_after_ten_seconds() {
 }
 
 #[test]
+fn it_begins_when_both_devices_run_however_late() {
+    let mut room = Room::slow(0.25);
+    room.wait(4.0);
+    room.device(End::Capture, Err("busy"));
+    room.device(End::Playback, Ok(()));
+    room.wait(3.9);
+    assert_eq!(
+        room.intercom.view(room.now),
+        View::SoundCheck { percent: 0 }
+    );
+    room.device(End::Capture, Ok(()));
+    room.run(3.0, true);
+    assert_eq!(room.said.len(), 1);
+    assert!(
+        room.said[0].starts_with("* check good: What the speaker plays is heard after 50 ms,"),
+        "{:?}",
+        room.said
+    );
+}
+
+#[test]
+fn a_device_that_does_not_open_is_named_after_eight_seconds_with_its_reason() {
+    const HINT: &str = "see that it is plugged in, that no other program has it, and what sound.capture and sound.playback are set to";
+    for (capture, playback, problem) in [
+        (
+            Some(Err("busy")),
+            Some(Ok(())),
+            "the microphone does not work: busy",
+        ),
+        (
+            Some(Ok(())),
+            Some(Err("gone")),
+            "the speaker does not work: gone",
+        ),
+        (Some(Ok(())), None, "the speaker takes too long to open"),
+        (
+            None,
+            Some(Err("gone")),
+            "the microphone takes too long to open; the speaker does not work: gone",
+        ),
+    ] {
+        let mut room = Room::slow(0.25);
+        for (end, state) in [(End::Capture, capture), (End::Playback, playback)] {
+            if let Some(state) = state {
+                room.device(end, state);
+            }
+        }
+        room.wait(7.9);
+        assert_eq!(room.said, [""; 0]);
+        room.wait(0.2);
+        assert_eq!(room.said, [format!("* check bad: {problem}; {HINT}")]);
+        assert_eq!(room.sound, [true, false]);
+    }
+}
+
+#[test]
+fn a_device_that_fails_while_it_is_listened_to_ends_it_at_once() {
+    let mut room = Room::slow(0.25);
+    room.device(End::Capture, Ok(()));
+    room.device(End::Playback, Ok(()));
+    room.run(1.0, true);
+    room.device(End::Playback, Err("No such device"));
+    assert_eq!(room.said.len(), 1);
+    assert!(
+        room.said[0].starts_with("* check bad: the speaker does not work: No such device; see"),
+        "{:?}",
+        room.said
+    );
+    assert_eq!(room.sound, [true, false]);
+}
+
+#[test]
+fn what_was_said_of_a_device_holds_until_it_is_started_again() {
+    let mut room = Room::new(0.25, false);
+    room.console();
+    room.say("check");
+    room.run(1.0, true);
+    // From the start, with devices that run already.
+    room.say("check");
+    room.run(3.0, true);
+    assert_eq!((room.said.len(), room.sound.len()), (1, 2));
+    room.is_quick = false;
+    room.say("check");
+    room.wait(8.1);
+    assert!(
+        room.said[1].starts_with(
+            "* check bad: the microphone takes too long to open; the speaker takes too long"
+        ),
+        "{:?}",
+        room.said
+    );
+}
+
+#[test]
 fn by_itself_it_begins_at_once_and_leaves_with_what_came_of_it() {
     let mut room = Room::new(0.25, true);
     assert_eq!(room.sound, [true]);
@@ -212,22 +342,41 @@ fn by_itself_it_begins_at_once_and_leaves_with_what_came_of_it() {
     );
 }
 
-#[test]
-fn the_program_names_a_dead_microphone_and_fails() {
+/// Status and lines of the program's own check with these devices.
+fn selftest(capture: &str, playback: &str) -> (Option<i32>, Vec<String>) {
     let done = Command::new(env!("CARGO_BIN_EXE_sotto"))
-        .args([
-            "selftest",
-            "--set",
-            "sound.capture=null",
-            "--set",
-            "sound.playback=null",
-        ])
+        .arg("selftest")
+        .args(["--set", &format!("sound.capture={capture}")])
+        .args(["--set", &format!("sound.playback={playback}")])
         .output()
         .expect("the program starts");
     let said = String::from_utf8_lossy(&done.stdout);
+    (
+        done.status.code(),
+        said.lines().map(str::to_owned).collect(),
+    )
+}
+
+#[test]
+fn the_program_names_a_dead_microphone_and_fails() {
+    let (status, said) = selftest("null", "null");
     assert!(
-        said.starts_with("* check bad: the microphone is dead:"),
-        "{said}"
+        said[0].starts_with("* check bad: the microphone is dead:"),
+        "{said:?}"
     );
-    assert_eq!((done.status.code(), said.lines().count()), (Some(1), 1));
+    assert_eq!((status, said.len()), (Some(1), 1));
+}
+
+#[test]
+fn the_program_names_a_microphone_that_does_not_open() {
+    let (status, said) = selftest("card:none such", "null");
+    assert!(
+        said[0].starts_with("* note the microphone `none such` does not work (no sound card "),
+        "{said:?}"
+    );
+    assert!(
+        said[1].starts_with("* check bad: the microphone does not work: no sound card "),
+        "{said:?}"
+    );
+    assert_eq!((status, said.len()), (Some(1), 2));
 }

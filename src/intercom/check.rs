@@ -1,19 +1,53 @@
 //! The sound check, from asking for it to what is said of it: idle only, and given up as soon as a call begins.
+//!
+//! It waits for both devices to run: what a card that still opens is replaced by is silence, and would pass for a dead microphone.
 
 use std::time::{Duration, Instant};
 
 use super::Intercom;
 use super::call::Phase;
-use crate::voice::frame::Frame;
+use crate::voice::frame::{self, Frame};
 use crate::voice::soundcheck::{Report, SoundCheck};
 
-/// The test itself takes less than three seconds; the rest is for a device that opens slowly.
+/// A device has so long to open, if need be after another program left it.
+const OPENING: Duration = Duration::from_secs(8);
+/// The test itself takes less than three seconds; one that is not over by then stands still.
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// Which of the two sound devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The microphone.
+    Capture,
+    /// The speaker.
+    Playback,
+}
+
+/// What is known of the two, each since it was last started.
+#[derive(Debug, Default)]
+pub(super) struct Devices {
+    capture: Device,
+    playback: Device,
+}
+
+#[derive(Debug, Default)]
+enum Device {
+    #[default]
+    Opening,
+    Runs,
+    /// Why.
+    Failed(String),
+}
 
 /// A check under way.
 pub(super) struct Check {
-    sound: SoundCheck,
+    state: State,
     until: Instant,
+}
+
+enum State {
+    Opening,
+    Listening(SoundCheck),
 }
 
 /// What came of a sound check by itself.
@@ -25,15 +59,60 @@ pub struct Outcome {
     pub said: Vec<String>,
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Capture => "microphone",
+            Self::Playback => "speaker",
+        })
+    }
+}
+
+impl Devices {
+    fn run(&self) -> bool {
+        matches!(
+            (&self.capture, &self.playback),
+            (Device::Runs, Device::Runs)
+        )
+    }
+
+    /// What is wrong with each, after it had its time.
+    fn problem(&self) -> String {
+        let ends = [
+            (End::Capture, &self.capture),
+            (End::Playback, &self.playback),
+        ];
+        let problems = ends.map(|(end, device)| match device {
+            Device::Opening => format!("the {end} takes too long to open; "),
+            Device::Failed(why) => format!("the {end} does not work: {why}; "),
+            Device::Runs => String::new(),
+        });
+        problems.concat()
+    }
+}
+
 impl Check {
+    fn new(now: Instant) -> Self {
+        Self {
+            state: State::Opening,
+            until: now + OPENING,
+        }
+    }
+
     /// 0 to 100.
     pub fn percent(&self) -> u8 {
-        self.sound.percent()
+        match &self.state {
+            State::Opening => 0,
+            State::Listening(sound) => sound.percent(),
+        }
     }
 
     /// The next 10 ms for the speaker.
     pub fn play(&mut self, frame: &mut Frame) {
-        self.sound.play(frame);
+        match &mut self.state {
+            State::Opening => *frame = frame::silence(),
+            State::Listening(sound) => sound.play(frame),
+        }
     }
 
     /// When it is given up.
@@ -53,10 +132,8 @@ impl Intercom {
             self.owner.go_on();
             self.start_sound();
         }
-        self.check = Some(Check {
-            sound: SoundCheck::new(),
-            until: self.now + LONGEST,
-        });
+        self.check = Some(Check::new(self.now));
+        self.advance_check();
     }
 
     /// Ends it with nothing said.
@@ -66,25 +143,64 @@ impl Intercom {
         }
     }
 
+    /// A device runs, or fails.
+    pub(super) fn handle_device(&mut self, end: End, state: Result<(), &str>) {
+        let device = match end {
+            End::Capture => &mut self.devices.capture,
+            End::Playback => &mut self.devices.playback,
+        };
+        *device = match state {
+            Ok(()) => Device::Runs,
+            Err(why) => Device::Failed(why.to_owned()),
+        };
+        self.advance_check();
+    }
+
+    /// Plays once both devices run; without one of them there is nothing to play.
+    fn advance_check(&mut self) {
+        let Some(check) = &mut self.check else { return };
+        match (&check.state, self.devices.run()) {
+            (State::Opening, true) => {
+                check.state = State::Listening(SoundCheck::new());
+                check.until = self.now + LONGEST;
+            }
+            (State::Listening(_), false) => self.give_check_up(),
+            (State::Opening, false) | (State::Listening(_), true) => {}
+        }
+    }
+
     /// 10 ms from the microphone.
     pub(super) fn check_capture(&mut self, frame: &Frame) {
         let Some(check) = &mut self.check else { return };
-        check.sound.capture(frame);
-        if let Some(report) = check.sound.report() {
+        let State::Listening(sound) = &mut check.state else {
+            return;
+        };
+        sound.capture(frame);
+        if let Some(report) = sound.report() {
             self.stop_check();
             self.tell(&report);
         }
     }
 
-    /// Gives up a check whose sound card does not move.
+    /// Gives up a check whose sound card does not open or does not move.
     pub(super) fn handle_check_timeout(&mut self, now: Instant) {
         if self.check.as_ref().is_some_and(|c| c.until <= now) {
-            self.stop_check();
-            self.conclude(
-                false,
-                "the sound card does not move; see that it is plugged in, and what sound.capture and sound.playback are set to",
-            );
+            self.give_check_up();
         }
+    }
+
+    fn give_check_up(&mut self) {
+        let problem = match self.devices.run() {
+            true => "the sound card does not move; ".to_owned(),
+            false => self.devices.problem(),
+        };
+        self.stop_check();
+        self.conclude(
+            false,
+            &format!(
+                "{problem}see that it is plugged in, that no other program has it, and what sound.capture and sound.playback are set to"
+            ),
+        );
     }
 
     fn tell(&mut self, report: &Report) {

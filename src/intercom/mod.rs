@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use call::{Call, Effect, Phase};
-use check::Check;
-pub use check::Outcome;
+use check::{Check, Devices};
+pub use check::{End, Outcome};
 use code::seal::Master;
 use console::{Console, Mode};
 use keys::Request;
@@ -83,6 +83,8 @@ pub enum Input<'a> {
     },
     /// The sound card ran over or dry so many times more: microphone, speaker.
     Xruns([u64; 2]),
+    /// Sound flows through a device, or why not, after [`Output::Sound`]: once, and whenever that changes.
+    Device(End, Result<(), &'a str>),
     /// A console opened.
     ConsoleOpened {
         /// Its number.
@@ -190,6 +192,7 @@ pub struct Intercom {
     owner: Owner,
     rest: Rest,
     volume: Volume,
+    devices: Devices,
     check: Option<Check>,
     /// Of a sound check that is all there is to do.
     outcome: Option<Outcome>,
@@ -224,6 +227,7 @@ impl Intercom {
             owner: Owner::default(),
             rest: Rest::new(now),
             volume: Volume::new(setup.volume),
+            devices: Devices::default(),
             check: None,
             outcome: setup.check_only.then(Outcome::default),
             tones: Tones::new(setup.tones),
@@ -269,6 +273,7 @@ impl Intercom {
                 self.counters.capture_xruns += capture;
                 self.counters.playback_xruns += playback;
             }
+            Input::Device(end, state) => self.handle_device(end, state),
             Input::ConsoleOpened {
                 console,
                 interactive,
@@ -480,6 +485,7 @@ impl Intercom {
         match self.sound {
             Sound::Off => {
                 self.out.push_back(Output::Sound(true));
+                self.devices = Devices::default();
                 self.sound = Sound::On(self.now + OPENING);
             }
             Sound::Ending(_) => self.sound = Sound::On(self.now),

@@ -369,6 +369,10 @@ impl Shell {
         if xruns != [0, 0] {
             self.input(now, Input::Xruns(xruns));
         }
+        while let Some((end, state)) = self.sound.poll_change() {
+            let state = state.as_ref().copied().map_err(String::as_str);
+            self.input(now, Input::Device(end, state));
+        }
         while let Some(note) = self.sound.poll_note() {
             self.input(now, Input::Note(&note));
         }

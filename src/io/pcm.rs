@@ -51,6 +51,8 @@ pub struct Stream {
     /// A frame, interleaved, and how many bytes of it capture has.
     interleaved: Box<[u8]>,
     full: usize,
+    /// The speaker had its first sound.
+    filled: bool,
     reserve: Reserve,
     xruns: u64,
 }
@@ -106,6 +108,7 @@ impl Stream {
             buffer,
             interleaved: vec![0; FRAME * channels * SAMPLE].into(),
             full: 0,
+            filled: false,
             reserve: Reserve::new(),
             xruns: 0,
             pcm,
@@ -146,11 +149,11 @@ impl Stream {
         }
     }
 
-    /// Hands over every whole frame that the microphone has.
+    /// Hands over every whole frame that the microphone has; false if there was none.
     ///
     /// # Errors
     /// The device is gone; an overrun is none.
-    pub fn capture(&mut self, mut take: impl FnMut(&Frame)) -> Result<(), String> {
+    pub fn capture(&mut self, mut take: impl FnMut(&Frame)) -> Result<bool, String> {
         // What a wake-up had to recover stands still.
         if self.pcm.state() == State::Prepared {
             self.pcm.start().map_err(|e| e.to_string())?;
@@ -158,8 +161,9 @@ impl Stream {
         let ready = match self.pcm.avail_update() {
             // No more than the ring holds, whatever a driver says.
             Ok(ready) => ready.min(self.buffer),
-            Err(e) => return self.recover_capture(e),
+            Err(e) => return self.recover_capture(e).map(|()| false),
         };
+        let mut flows = false;
         // Packets whole: half of one would bring the next wake-up in the middle of a packet, for good.
         for _ in 0..ready / CAPTURE_PERIOD * (CAPTURE_PERIOD / PERIOD) {
             let read = self
@@ -168,22 +172,23 @@ impl Stream {
                 .readi(&mut self.interleaved[self.full..]);
             match read {
                 Ok(n) => self.full += n * self.channels * SAMPLE,
-                Err(e) if e.errno() == libc::EAGAIN => return Ok(()),
-                Err(e) => return self.recover_capture(e),
+                Err(e) if e.errno() == libc::EAGAIN => break,
+                Err(e) => return self.recover_capture(e).map(|()| flows),
             }
             if self.full == self.interleaved.len() {
                 self.full = 0;
+                flows = true;
                 take(&self.captured());
             }
         }
-        Ok(())
+        Ok(flows)
     }
 
-    /// Fills the speaker up to its target, a frame at a time.
+    /// Fills the speaker up to its target, a frame at a time; false if it took nothing yet of what it was given before.
     ///
     /// # Errors
     /// The device is gone; an underrun is none.
-    pub fn playback(&mut self, mut pull: impl FnMut(&mut Frame)) -> Result<(), String> {
+    pub fn playback(&mut self, mut pull: impl FnMut(&mut Frame)) -> Result<bool, String> {
         let mut queued = match self.pcm.avail_update() {
             Ok(room) => self.buffer - room,
             Err(e) => {
@@ -200,6 +205,8 @@ impl Stream {
         }
         // A device may have taken a smaller ring than it was asked for.
         let wanted = (self.reserve.wanted + PERIOD).min(self.buffer - PERIOD);
+        let flows = self.filled && queued < wanted;
+        self.filled = true;
         let mut frame = silence();
         // No more than the ring holds, whatever a driver says of its room.
         for _ in 0..self.buffer / PERIOD {
@@ -210,7 +217,7 @@ impl Stream {
             self.write(&frame)?;
             queued += PERIOD;
         }
-        Ok(())
+        Ok(flows)
     }
 
     fn write(&mut self, frame: &Frame) -> Result<(), String> {

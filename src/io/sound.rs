@@ -14,6 +14,7 @@ use super::pcm::{Stream, keep_alsa_quiet};
 use super::wav::{Echo, Microphone, Speaker};
 use super::worker::Worker;
 use crate::config::{Config, Device, WavOptions};
+pub use crate::intercom::End;
 use crate::voice::frame::{Frame, silence};
 
 /// The speaker is looked at every 10 ms: together with the microphone, and between two of its packets by the clock. So much
@@ -25,15 +26,6 @@ const PERIOD: Duration = Duration::from_millis(10);
 const MAX_BEHIND: u32 = 20;
 /// Pauses between tries to reopen a device: from, to.
 const RETRY: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(8)];
-
-/// Which of the two ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The microphone.
-    Capture,
-    /// The speaker.
-    Playback,
-}
 
 /// A PCM that was opened on a thread, or why not. `generation` says for which start.
 pub struct Opened {
@@ -201,8 +193,8 @@ impl Sound {
                 take(frame);
             });
             match done {
-                Ok(()) if *heard => port.works(now),
-                Ok(()) => {}
+                Ok(true) => port.works(now),
+                Ok(false) => {}
                 Err(problem) => port.fail(now, &problem, worker, registry),
             }
             return;
@@ -251,7 +243,8 @@ impl Sound {
         if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut port.kind {
             if is_due {
                 match stream.playback(pull) {
-                    Ok(()) => port.works(now),
+                    Ok(true) => port.works(now),
+                    Ok(false) => {}
                     Err(problem) => port.fail(now, &problem, worker, registry),
                 }
             }
@@ -277,6 +270,13 @@ impl Sound {
             .map(|port| port.next().unwrap_or(tick))
             .into_iter()
             .min()
+    }
+
+    /// A device through which sound flows now, or why it does not.
+    pub fn poll_change(&mut self) -> Option<(End, Result<(), String>)> {
+        [&mut self.capture, &mut self.playback]
+            .into_iter()
+            .find_map(|port| Some((port.end, port.change.take()?)))
     }
 
     /// The next line for the owner.
@@ -310,6 +310,10 @@ struct Port {
     /// The card that was told.
     card: Option<String>,
     note: Option<String>,
+    /// Sound flows through it, as far as was said.
+    flows: bool,
+    /// What is to be said of that.
+    change: Option<Result<(), String>>,
 }
 
 enum Kind {
@@ -350,6 +354,8 @@ impl Port {
             failures: 0,
             card: None,
             note: None,
+            flows: false,
+            change: None,
         }
     }
 
@@ -357,13 +363,14 @@ impl Port {
         self.pace.restart(now);
         self.failures = 0;
         match &mut self.kind {
-            Kind::Alsa(..) => self.open(worker),
+            Kind::Alsa(..) => return self.open(worker),
             Kind::Microphone(microphone) => {
                 let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
                 microphone.start(unix.unwrap_or_default());
             }
             Kind::Speaker(_) | Kind::Null => {}
         }
+        self.change = Some(Ok(()));
     }
 
     /// When the next frame is due, if the device does not say so itself.
@@ -377,6 +384,7 @@ impl Port {
     fn stop(&mut self, worker: &Worker, registry: &Registry) {
         // An open that is under way finds itself stale.
         self.generation += 1;
+        (self.flows, self.change) = (false, None);
         if let Kind::Alsa(_, state) = &mut self.kind
             && let AlsaState::Open(stream) = std::mem::replace(state, AlsaState::Closed)
         {
@@ -441,6 +449,9 @@ impl Port {
     /// A frame went through: only that shows that a device is well again.
     fn works(&mut self, now: Instant) {
         self.pace.restart(now);
+        if !std::mem::replace(&mut self.flows, true) {
+            self.change = Some(Ok(()));
+        }
         if self.failures > 0 {
             self.failures = 0;
             self.note(&"works again");
@@ -450,13 +461,14 @@ impl Port {
     fn fail(&mut self, now: Instant, problem: &str, worker: &Worker, registry: &Registry) {
         if self.failures == 0 {
             self.note(&format_args!(
-                "does not work ({problem}); the call goes on without it, and it is tried again"
+                "does not work ({problem}); the rest goes on without it, and it is tried again"
             ));
         }
         let pause = RETRY[0] * 2u32.pow(self.failures.min(4));
         self.failures += 1;
         self.pace.restart(now);
         self.stop(worker, registry);
+        self.change = Some(Err(problem.to_owned()));
         if let Kind::Alsa(_, state) = &mut self.kind {
             *state = AlsaState::Failed {
                 retry: now + pause.min(RETRY[1]),
@@ -465,15 +477,11 @@ impl Port {
     }
 
     fn note(&mut self, what: &dyn std::fmt::Display) {
-        let who = match self.end {
-            End::Capture => "microphone",
-            End::Playback => "speaker",
-        };
         let name = match &self.kind {
             Kind::Alsa(pcm, _) => format!(" `{pcm}`"),
             _ => String::new(),
         };
-        self.note = Some(format!("the {who}{name} {what}"));
+        self.note = Some(format!("the {}{name} {what}", self.end));
     }
 }
 

@@ -117,24 +117,21 @@ impl SoundCheck {
     pub fn capture(&mut self, frame: &Frame) {
         let at = self.captured;
         self.captured += 1;
-        match self.began {
-            false => self.quiet[at % LISTENED] = level_dbfs(frame),
-            true => {
-                self.clipped += frame
-                    .iter()
-                    .filter(|s| s.saturating_abs() >= CLIPPED)
-                    .count();
-                // What does not fit came after the end.
-                self.heard.extend(
-                    frame
-                        .chunks_exact(THIN)
-                        .map(|c| {
-                            (c.iter().map(|&s| i32::from(s)).sum::<i32>() / THIN as i32) as i16
-                        })
-                        .take(HEARD - self.heard.len()),
-                );
-            }
+        if !self.began {
+            self.quiet[at % LISTENED] = level_dbfs(frame);
+            return;
         }
+        self.clipped += frame
+            .iter()
+            .filter(|s| s.saturating_abs() >= CLIPPED)
+            .count();
+        // What does not fit came after the end.
+        self.heard.extend(
+            frame
+                .chunks_exact(THIN)
+                .map(|c| (c.iter().map(|&s| i32::from(s)).sum::<i32>() / THIN as i32) as i16)
+                .take(HEARD - self.heard.len()),
+        );
     }
 
     /// How much of it is done, 0 to 100.
