@@ -368,15 +368,22 @@ fn the_program_names_a_dead_microphone_and_fails() {
 }
 
 #[test]
-fn the_program_names_a_microphone_that_does_not_open() {
-    let (status, said) = selftest("card:none such", "null");
+fn the_program_names_devices_that_do_not_work_and_each_once_however_often_it_tries() {
+    // Opens, takes a little, and fails, each time.
+    let (status, mut said) = selftest("card:none such", "tee:null,'/dev/full',raw");
+    assert_eq!((status, said.len()), (Some(1), 3), "{said:?}");
+    let result = said.pop().expect("there are three");
+    assert!(
+        result.starts_with("* check bad: the microphone does not work: no sound card "),
+        "{result}"
+    );
+    said.sort();
     assert!(
         said[0].starts_with("* note the microphone `none such` does not work (no sound card "),
         "{said:?}"
     );
     assert!(
-        said[1].starts_with("* check bad: the microphone does not work: no sound card "),
+        said[1].starts_with("* note the speaker `tee:null,'/dev/full',raw` does not work ("),
         "{said:?}"
     );
-    assert_eq!((status, said.len()), (Some(1), 2));
 }

@@ -41,7 +41,7 @@ use panel::Panel;
 use sound::Sound;
 use stick::Sticks;
 use udp::Udp;
-use uevent::Uevents;
+use uevent::{Action, Uevents};
 use watchdog::Watchdog;
 use worker::{Done, Worker};
 
@@ -395,6 +395,9 @@ impl Shell {
             while let Some(event) = uevents.poll() {
                 if event.subsystem == "tty" {
                     self.consoles.look_for_serial_lines(now);
+                }
+                if event.subsystem == "sound" && event.action == Action::Add {
+                    self.sound.plugged(now);
                 }
                 self.sticks.handle(now, &event);
             }

@@ -1,6 +1,7 @@
 //! The microphone and the speaker, whatever they are: started for a call, reopened when they fail.
 //!
-//! An ALSA device that fails or vanishes is told once and tried again with growing pauses; meanwhile its place is taken by
+//! An ALSA device that fails, stands still or vanishes is told once and tried again with growing pauses, and soon when a
+//! sound card is plugged in; what fails again before it worked for a while is no news. Meanwhile its place is taken by
 //! silence at the same pace, so that the call goes on. Opening and closing happen on a thread, as a sound server may take its time.
 
 use std::time::{Duration, Instant, SystemTime};
@@ -26,6 +27,10 @@ const PERIOD: Duration = Duration::from_millis(10);
 const MAX_BEHIND: u32 = 20;
 /// Pauses between tries to reopen a device: from, to.
 const RETRY: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(8)];
+/// A device that fails sooner than this after it came back never was well.
+const STEADY: Duration = Duration::from_secs(5);
+/// One through which nothing flows for so long has failed, though it does not say so.
+const STILL: Duration = Duration::from_secs(5);
 
 /// A PCM that was opened on a thread, or why not. `generation` says for which start.
 pub struct Opened {
@@ -129,6 +134,8 @@ impl Sound {
             return;
         }
         self.tick = on.then(|| now + PERIOD);
+        // What fails while sound flows, ALSA says on this thread.
+        keep_alsa_quiet();
         if let Some(echo) = &mut self.echo {
             echo.start();
         }
@@ -168,6 +175,15 @@ impl Sound {
         port.opened(now, opened, running, worker, registry);
     }
 
+    /// A sound card was plugged in: it may be the one that is missed.
+    pub fn plugged(&mut self, now: Instant) {
+        for port in [&mut self.capture, &mut self.playback] {
+            if let Kind::Alsa(_, AlsaState::Failed { retry }) = &mut port.kind {
+                *retry = (*retry).min(now + RETRY[0]);
+            }
+        }
+    }
+
     /// Every frame that the microphone has by now.
     pub fn capture(
         &mut self,
@@ -181,7 +197,7 @@ impl Sound {
         }
         let port = &mut self.capture;
         port.reopen(now, worker);
-        if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut port.kind {
+        if let Kind::Alsa(_, AlsaState::Open { stream, .. }) = &mut port.kind {
             // Readiness that was missed costs a stutter, not the microphone.
             let overdue = now > port.pace.next + 2 * PERIOD;
             if !std::mem::take(&mut port.readable) && !overdue {
@@ -194,7 +210,7 @@ impl Sound {
             });
             match done {
                 Ok(true) => port.works(now),
-                Ok(false) => {}
+                Ok(false) => port.still(now, "it gives no sound", worker, registry),
                 Err(problem) => port.fail(now, &problem, worker, registry),
             }
             return;
@@ -240,11 +256,11 @@ impl Sound {
             }
         };
         port.reopen(now, worker);
-        if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut port.kind {
+        if let Kind::Alsa(_, AlsaState::Open { stream, .. }) = &mut port.kind {
             if is_due {
                 match stream.playback(pull) {
                     Ok(true) => port.works(now),
-                    Ok(false) => {}
+                    Ok(false) => port.still(now, "it takes no sound", worker, registry),
                     Err(problem) => port.fail(now, &problem, worker, registry),
                 }
             }
@@ -290,7 +306,7 @@ impl Sound {
     /// Overruns of the microphone and underruns of the speaker since last asked.
     pub fn take_xruns(&mut self) -> [u64; 2] {
         [&mut self.capture, &mut self.playback].map(|port| match &mut port.kind {
-            Kind::Alsa(_, AlsaState::Open(stream)) => stream.take_xruns(),
+            Kind::Alsa(_, AlsaState::Open { stream, .. }) => stream.take_xruns(),
             _ => 0,
         })
     }
@@ -305,13 +321,12 @@ struct Port {
     readable: bool,
     pace: Pace,
     generation: u64,
-    /// Failures in a row; the first is told.
-    failures: u32,
+    health: Health,
     /// The card that was told.
     card: Option<String>,
     note: Option<String>,
-    /// Sound flows through it, as far as was said.
-    flows: bool,
+    /// When sound last flowed through it, once it did.
+    flowed: Option<Instant>,
     /// What is to be said of that.
     change: Option<Result<(), String>>,
 }
@@ -338,7 +353,7 @@ impl Kind {
 enum AlsaState {
     Closed,
     Opening,
-    Open(Box<Stream>),
+    Open { stream: Box<Stream>, since: Instant },
     Failed { retry: Instant },
 }
 
@@ -351,17 +366,17 @@ impl Port {
             readable: false,
             pace: Pace::new(now),
             generation: 0,
-            failures: 0,
+            health: Health::default(),
             card: None,
             note: None,
-            flows: false,
+            flowed: None,
             change: None,
         }
     }
 
     fn start(&mut self, now: Instant, worker: &Worker) {
         self.pace.restart(now);
-        self.failures = 0;
+        self.health = Health::default();
         match &mut self.kind {
             Kind::Alsa(..) => return self.open(worker),
             Kind::Microphone(microphone) => {
@@ -376,7 +391,7 @@ impl Port {
     /// When the next frame is due, if the device does not say so itself.
     fn next(&self) -> Option<Instant> {
         match &self.kind {
-            Kind::Alsa(_, AlsaState::Open(_)) => None,
+            Kind::Alsa(_, AlsaState::Open { .. }) => None,
             _ => Some(self.pace.next),
         }
     }
@@ -384,9 +399,9 @@ impl Port {
     fn stop(&mut self, worker: &Worker, registry: &Registry) {
         // An open that is under way finds itself stale.
         self.generation += 1;
-        (self.flows, self.change) = (false, None);
+        (self.flowed, self.change) = (None, None);
         if let Kind::Alsa(_, state) = &mut self.kind
-            && let AlsaState::Open(stream) = std::mem::replace(state, AlsaState::Closed)
+            && let AlsaState::Open { stream, .. } = std::mem::replace(state, AlsaState::Closed)
         {
             stream.deregister(registry);
             worker.discard(stream);
@@ -423,13 +438,17 @@ impl Port {
                     self.note(&format_args!("is {}", card.as_deref().unwrap_or_default()));
                     self.card = card;
                 }
+                self.pace.restart(now);
                 if self.end == End::Capture
                     && let Err(e) = stream.register(registry, self.token)
                 {
                     log::warn!("sound: {e}");
                 }
                 if let Kind::Alsa(_, state) = &mut self.kind {
-                    *state = AlsaState::Open(Box::new(stream));
+                    *state = AlsaState::Open {
+                        stream: Box::new(stream),
+                        since: now,
+                    };
                 }
             }
             Err(problem) if wanted => self.fail(now, &problem, worker, registry),
@@ -439,40 +458,45 @@ impl Port {
 
     fn acknowledge(&mut self, now: Instant, worker: &Worker, registry: &Registry) {
         self.readable = true;
-        if let Kind::Alsa(_, AlsaState::Open(stream)) = &mut self.kind
+        if let Kind::Alsa(_, AlsaState::Open { stream, .. }) = &mut self.kind
             && let Err(problem) = stream.acknowledge()
         {
             self.fail(now, &problem, worker, registry);
         }
     }
 
-    /// A frame went through: only that shows that a device is well again.
+    /// Sound went through: only that shows that a device is well again.
     fn works(&mut self, now: Instant) {
         self.pace.restart(now);
-        if !std::mem::replace(&mut self.flows, true) {
+        if self.flowed.replace(now).is_none() {
             self.change = Some(Ok(()));
         }
-        if self.failures > 0 {
-            self.failures = 0;
+        if self.health.works(now) {
             self.note(&"works again");
         }
     }
 
+    /// Nothing went through, which is no wonder for a moment.
+    fn still(&mut self, now: Instant, problem: &str, worker: &Worker, registry: &Registry) {
+        if let Kind::Alsa(_, AlsaState::Open { since, .. }) = &self.kind
+            && now > self.flowed.unwrap_or(*since) + STILL
+        {
+            self.fail(now, problem, worker, registry);
+        }
+    }
+
     fn fail(&mut self, now: Instant, problem: &str, worker: &Worker, registry: &Registry) {
-        if self.failures == 0 {
+        let (pause, is_news) = self.health.fails();
+        if is_news {
             self.note(&format_args!(
                 "does not work ({problem}); the rest goes on without it, and it is tried again"
             ));
         }
-        let pause = RETRY[0] * 2u32.pow(self.failures.min(4));
-        self.failures += 1;
         self.pace.restart(now);
         self.stop(worker, registry);
         self.change = Some(Err(problem.to_owned()));
         if let Kind::Alsa(_, state) = &mut self.kind {
-            *state = AlsaState::Failed {
-                retry: now + pause.min(RETRY[1]),
-            };
+            *state = AlsaState::Failed { retry: now + pause };
         }
     }
 
@@ -482,6 +506,37 @@ impl Port {
             _ => String::new(),
         };
         self.note = Some(format!("the {}{name} {what}", self.end));
+    }
+}
+
+/// What is told of a device, and how patiently it is tried again.
+#[derive(Default)]
+struct Health {
+    /// In a row, until it worked for a while.
+    failures: u32,
+    /// The owner knows that it does not work.
+    told: bool,
+    /// Since when it works.
+    since: Option<Instant>,
+}
+
+impl Health {
+    /// Sound flowed; true when the owner is to know that it works again.
+    fn works(&mut self, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        if now.saturating_duration_since(since) < STEADY {
+            return false;
+        }
+        self.failures = 0;
+        std::mem::take(&mut self.told)
+    }
+
+    /// It failed: the pause before the next try, and whether that is news.
+    fn fails(&mut self) -> (Duration, bool) {
+        self.since = None;
+        let pause = (RETRY[0] * 2u32.pow(self.failures.min(4))).min(RETRY[1]);
+        self.failures = self.failures.saturating_add(1);
+        (pause, !std::mem::replace(&mut self.told, true))
     }
 }
 
@@ -534,6 +589,51 @@ mod tests {
         assert_eq!(pace.due(now + PERIOD * 4), (0, 3));
         assert_eq!(pace.due(now + PERIOD * 104), (99, 1));
         assert_eq!(pace.due(now + PERIOD * 105), (0, 1));
+    }
+
+    /// Fails right after each of so many tries: the pauses in tenths of a second, and which were told.
+    fn pauses(health: &mut Health, tries: usize) -> (Vec<u128>, Vec<bool>) {
+        (0..tries)
+            .map(|_| health.fails())
+            .map(|(pause, is_news)| (pause.as_millis() / 100, is_news))
+            .unzip()
+    }
+
+    #[test]
+    fn a_device_that_works_for_a_moment_only_is_told_once_and_tried_less_and_less_often() {
+        let mut now = Instant::now();
+        let mut health = Health::default();
+        for expected in [5, 10, 20, 40, 80, 80] {
+            let (pause, is_news) = health.fails();
+            assert_eq!(pause, Duration::from_millis(expected * 100));
+            assert_eq!(is_news, expected == 5);
+            now += pause;
+            // Opens, gives sound for less than five seconds.
+            for _ in 0..49 {
+                now += Duration::from_millis(100);
+                assert!(!health.works(now));
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_that_came_back_is_told_after_five_seconds_and_its_next_failure_is_news() {
+        let start = Instant::now();
+        let mut health = Health::default();
+        assert_eq!(
+            pauses(&mut health, 3),
+            (vec![5, 10, 20], vec![true, false, false])
+        );
+        let told = (0..2_000).filter(|n| health.works(start + PERIOD * *n));
+        assert_eq!(told.collect::<Vec<_>>(), [500]);
+        assert_eq!(pauses(&mut health, 2), (vec![5, 10], vec![true, false]));
+    }
+
+    #[test]
+    fn a_device_that_never_failed_is_not_said_to_work_again() {
+        let start = Instant::now();
+        let mut health = Health::default();
+        assert!(!(0..2_000).any(|n| health.works(start + PERIOD * n)));
     }
 
     #[test]
