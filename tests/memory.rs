@@ -12,8 +12,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use folder::Folder;
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
+use sotto::intercom::Input;
 use sotto::intercom::console::Mode;
-use sotto::intercom::memory::{Choice, Remembered};
+use sotto::intercom::memory::{Choice, LABEL, LENGTH, Remembered, SLOT, Slots};
 use support::{A, B, World};
 
 fn remembered(volume: u8, mode: Mode) -> Remembered {
@@ -85,6 +88,133 @@ fn leaving_writes_what_was_just_chosen() {
     w.say(A, "volume 30");
     w.say(A, "quit");
     assert_eq!(w.ends[A].remembered, [remembered(30, Mode::Open)]);
+}
+
+/// Lets a minute pass so many times; gives the minutes after which something was written, each of which fails.
+fn failures(w: &mut World, minutes: u32) -> Vec<u32> {
+    (1..=minutes)
+        .filter(|_| {
+            let before = w.ends[A].remembered.len();
+            w.run(Duration::from_secs(60));
+            let is_written = w.ends[A].remembered.len() > before;
+            if is_written {
+                w.input(A, Input::Remembered(Err("I/O error")));
+            }
+            is_written
+        })
+        .collect()
+}
+
+const NOTE: &str = "* note volume and mode cannot be remembered (I/O error); it is tried again";
+
+#[test]
+fn a_write_that_fails_is_tried_again_less_and_less_often_for_an_hour_and_told_once() {
+    let mut w = World::new();
+    w.say(A, "volume 30");
+    w.run_ms(3_000);
+    w.lines(A);
+    w.input(A, Input::Remembered(Err("I/O error")));
+    assert_eq!(failures(&mut w, 150), [1, 3, 7, 15, 31, 63]);
+    assert_eq!(w.lines(A), [NOTE]);
+    assert_eq!(w.ends[A].remembered, [remembered(30, Mode::Open); 7]);
+    // What the owner chooses next is worth one more.
+    w.say(A, "volume 40");
+    assert_eq!(failures(&mut w, 150), [1]);
+    assert_eq!(w.lines(A), [""; 0]);
+}
+
+#[test]
+fn a_write_that_failed_and_was_made_good_is_done_with_and_the_next_failure_is_told() {
+    let mut w = World::new();
+    w.say(A, "volume 30");
+    w.run_ms(3_000);
+    w.lines(A);
+    w.input(A, Input::Remembered(Err("I/O error")));
+    w.run(Duration::from_secs(60));
+    w.input(A, Input::Remembered(Ok(())));
+    w.run(Duration::from_secs(7_200));
+    assert_eq!(w.ends[A].remembered.len(), 2);
+    w.say(A, "volume 40");
+    w.run_ms(3_000);
+    w.input(A, Input::Remembered(Err("I/O error")));
+    assert_eq!(w.lines(A), [NOTE, NOTE]);
+}
+
+#[test]
+fn a_write_that_failed_is_tried_again_by_leaving() {
+    let mut w = World::new();
+    w.say(A, "volume 30");
+    w.run_ms(3_000);
+    w.input(A, Input::Remembered(Err("I/O error")));
+    w.say(A, "quit");
+    assert_eq!(w.ends[A].remembered, [remembered(30, Mode::Open); 2]);
+}
+
+#[test]
+fn a_write_that_failed_waits_for_the_end_of_a_call() {
+    let mut w = World::new();
+    w.say(A, "volume 30");
+    w.run_ms(3_000);
+    w.input(A, Input::Remembered(Err("I/O error")));
+    w.connect("call");
+    w.run(Duration::from_secs(300));
+    assert_eq!(w.ends[A].remembered.len(), 1);
+    w.say(B, "hang");
+    w.run_ms(100);
+    assert_eq!(w.ends[A].remembered, [remembered(30, Mode::Open); 2]);
+}
+
+/// A slot with these contents, its checksum right.
+fn slot(contents: &[u8]) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    let (body, sum) = slot.split_at_mut(SLOT - 32);
+    for (to, from) in body.iter_mut().zip(contents) {
+        *to = *from;
+    }
+    sum.copy_from_slice(&Sha256::digest(&body));
+    slot
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Noise, slots that are all but right, and anything between: nothing or what is in range, and one write mends it.
+    #[test]
+    fn whatever_is_on_the_disk_gives_nothing_or_what_may_be_chosen(
+        noise in proptest::collection::vec((0..LENGTH, any::<u8>()), 0..60),
+        slots in proptest::array::uniform2(proptest::option::of((
+            1_u8..=2,
+            any::<u64>(),
+            (0_u8..=101, 0_u8..=2, 0_u8..=101, 0_u8..=2),
+            any::<bool>(),
+        ))),
+        volume in 0_u8..=100,
+    ) {
+        let mut place = Box::new([0; LENGTH]);
+        for (page, wanted) in slots.iter().enumerate() {
+            let Some((version, counter, values, is_last)) = wanted else { continue };
+            let counter = if *is_last { u64::MAX } else { *counter };
+            let (a, b, c, d) = *values;
+            let contents = [&[*version][..], &counter.to_be_bytes(), &[a, b, c, d]].concat();
+            place[4_096 * (1 + page)..][..SLOT].copy_from_slice(&slot(&contents));
+        }
+        for (at, value) in noise {
+            place[at] = value;
+        }
+        let (found, before) = Slots::read(&place);
+        if let Some(r) = before {
+            prop_assert!(r.chosen.volume <= 100 && r.configured.volume <= 100);
+        }
+        let write = found.write(&remembered(volume, Mode::Ptt));
+        prop_assert!(write.offset() >= LABEL.len() && write.offset() + SLOT <= LENGTH);
+        let old = place.clone();
+        place[write.offset()..][..SLOT].copy_from_slice(&write.bytes);
+        prop_assert_eq!(Slots::read(&place).1, Some(remembered(volume, Mode::Ptt)));
+        // Cut off, it leaves what was there before.
+        place[write.offset() + SLOT - 1] ^= 1;
+        prop_assert_eq!(Slots::read(&place).1, before);
+        prop_assert_eq!(Slots::read(&old).1, before);
+    }
 }
 
 /// Runs the program with these arguments, says these lines and gives the volume and mode of its last status.

@@ -37,6 +37,8 @@ const SUM: usize = SLOT - 32;
 const SETTLE: Duration = Duration::from_secs(3);
 /// Between two writes: a script that plays with the volume must not wear the card out.
 const PAUSE: Duration = Duration::from_secs(60);
+/// A write that failed is tried again so often, each time after twice the pause before it: for a good hour.
+const TRIES: u32 = 6;
 
 /// What can be chosen on the box and is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,13 +62,15 @@ impl Remembered {
     /// What holds when the settings say this.
     pub fn applied_to(&self, configured: Choice) -> Choice {
         Choice {
-            volume: match self.configured.volume == configured.volume {
-                true => self.chosen.volume,
-                false => configured.volume,
+            volume: if self.configured.volume == configured.volume {
+                self.chosen.volume
+            } else {
+                configured.volume
             },
-            mode: match self.configured.mode == configured.mode {
-                true => self.chosen.mode,
-                false => configured.mode,
+            mode: if self.configured.mode == configured.mode {
+                self.chosen.mode
+            } else {
+                configured.mode
             },
         }
     }
@@ -172,7 +176,9 @@ fn decode(bytes: &[u8; SLOT]) -> Option<(u64, Remembered)> {
         };
         Some(Choice { volume, mode })
     };
-    let counter = u64::from_be_bytes(*contents[1..].first_chunk()?);
+    // The last one is never written, as nothing could be newer.
+    let counter =
+        Some(u64::from_be_bytes(*contents[1..].first_chunk()?)).filter(|c| *c < u64::MAX)?;
     let remembered = Remembered {
         chosen: choice(9)?,
         configured: choice(11)?,
@@ -185,8 +191,10 @@ fn decode(bytes: &[u8; SLOT]) -> Option<(u64, Remembered)> {
 /// When to remember what.
 pub(super) struct Memory {
     configured: Choice,
-    /// What will hold after power off.
-    kept: Choice,
+    /// What will hold after power off; `None` after a write that failed.
+    kept: Option<Choice>,
+    /// Writes that failed since one did not.
+    failures: u32,
     /// As last looked at.
     now: Choice,
     /// When what changed is due to be written.
@@ -200,7 +208,8 @@ impl Memory {
         let kept = remembered.map_or(configured, |r| r.applied_to(configured));
         let memory = Self {
             configured,
-            kept,
+            kept: Some(kept),
+            failures: 0,
             now: kept,
             due: None,
             not_before: None,
@@ -214,7 +223,7 @@ impl Memory {
             self.now = choice;
             let settled = now + SETTLE;
             let due = self.not_before.map_or(settled, |at| at.max(settled));
-            self.due = (choice != self.kept).then_some(due);
+            self.due = (Some(choice) != self.kept).then_some(due);
         }
         self.due.filter(|at| *at <= now && !in_call)?;
         self.not_before = Some(now + PAUSE);
@@ -224,11 +233,25 @@ impl Memory {
     /// What is still to be written, at once.
     pub fn flush(&mut self) -> Option<Remembered> {
         self.due.take()?;
-        self.kept = self.now;
+        self.kept = Some(self.now);
         Some(Remembered {
             chosen: self.now,
             configured: self.configured,
         })
+    }
+
+    /// What was to be written is on the disk, or not. True for the first failure, which the owner is to know of.
+    pub fn finished(&mut self, now: Instant, is_written: bool) -> bool {
+        if is_written {
+            self.failures = 0;
+            return false;
+        }
+        self.kept = None;
+        if self.failures < TRIES {
+            self.due = Some(now + PAUSE * 2u32.pow(self.failures));
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.failures == 1
     }
 
     /// When [`Self::update`] is due.

@@ -85,6 +85,8 @@ pub enum Input<'a> {
     Xruns([u64; 2]),
     /// Sound flows through a device, or why not, after [`Output::Sound`]: once, and whenever that changes.
     Device(End, Result<(), &'a str>),
+    /// What came of the last [`Output::Remember`]: it is on the disk, or why not.
+    Remembered(Result<(), &'a str>),
     /// A console opened.
     ConsoleOpened {
         /// Its number.
@@ -274,6 +276,15 @@ impl Intercom {
                 self.counters.playback_xruns += playback;
             }
             Input::Device(end, state) => self.handle_device(end, state),
+            Input::Remembered(result) => {
+                if self.memory.finished(now, result.is_ok())
+                    && let Err(why) = result
+                {
+                    self.note(&format!(
+                        "volume and mode cannot be remembered ({why}); it is tried again"
+                    ));
+                }
+            }
             Input::ConsoleOpened {
                 console,
                 interactive,

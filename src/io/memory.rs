@@ -22,8 +22,6 @@ pub struct Memory {
     file: Arc<File>,
     slots: Slots,
     state: State,
-    /// A failure was told.
-    told: bool,
 }
 
 enum State {
@@ -102,7 +100,6 @@ impl Memory {
             file: Arc::new(file),
             slots,
             state: State::Resting,
-            told: false,
         };
         Ok((memory, remembered))
     }
@@ -121,17 +118,18 @@ impl Memory {
         }
     }
 
-    /// A write is over. Gives a line for the owner the first time that one failed.
-    pub fn finished(&mut self, finished: Finished, worker: &Worker) -> Option<String> {
+    /// A write is over. Gives what came of it, unless the next one has begun.
+    pub fn finished(&mut self, finished: Finished, worker: &Worker) -> Option<io::Result<()>> {
         if finished.result.is_ok() {
             self.slots.written(&finished.write);
         }
-        if let State::Writing(Some(next)) = std::mem::replace(&mut self.state, State::Resting) {
-            self.remember(next, worker);
+        match std::mem::replace(&mut self.state, State::Resting) {
+            State::Writing(Some(next)) => {
+                self.remember(next, worker);
+                None
+            }
+            State::Writing(None) | State::Resting => Some(finished.result),
         }
-        let error = finished.result.err().filter(|_| !self.told)?;
-        self.told = true;
-        Some(format!("volume and mode cannot be remembered: {error}"))
     }
 
     /// Waits for writes that are under way, but not for ever.

@@ -354,8 +354,10 @@ impl Shell {
                 Done::Stick(finished) => self.sticks.finished(now, finished),
                 Done::Memory(finished) => {
                     let memory = self.memory.as_mut();
-                    if let Some(note) = memory.and_then(|m| m.finished(finished, &self.worker)) {
-                        self.input(now, Input::Note(&note));
+                    if let Some(result) = memory.and_then(|m| m.finished(finished, &self.worker)) {
+                        let result = result.map_err(|e| e.to_string());
+                        let result = result.as_ref().copied().map_err(String::as_str);
+                        self.input(now, Input::Remembered(result));
                     }
                 }
                 Done::Servers(servers) => self.input(now, Input::StunServers(&servers)),
