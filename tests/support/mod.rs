@@ -110,7 +110,8 @@ pub struct World {
     pub wire: Wire,
     flights: Vec<Flight>,
     order: u64,
-    seed: u64,
+    /// What the wire's chances come from.
+    pub seed: u64,
     noise: u64,
     began: Instant,
     next_frame: Instant,
