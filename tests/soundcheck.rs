@@ -22,6 +22,8 @@ struct Room {
     said: Vec<String>,
     sound: Vec<bool>,
     quits: bool,
+    /// Sound devices open as soon as they are asked for.
+    plugged_in: bool,
 }
 
 impl Room {
@@ -47,6 +49,7 @@ impl Room {
             said: Vec::new(),
             sound: Vec::new(),
             quits: false,
+            plugged_in: true,
         };
         room.drain();
         room
@@ -64,7 +67,13 @@ impl Room {
                     let text = String::from_utf8(bytes.to_vec()).unwrap();
                     self.said.extend(text.lines().map(str::to_owned));
                 }
-                Output::Sound(on) => self.sound.push(on),
+                Output::Sound(on) => {
+                    self.sound.push(on);
+                    if on && self.plugged_in {
+                        self.intercom
+                            .handle_input(self.now, Input::Devices([true; 2]));
+                    }
+                }
                 Output::Quit => self.quits = true,
                 _ => {}
             }
@@ -197,6 +206,57 @@ fn a_sound_card_that_does_not_move_is_given_up_after_ten_seconds() {
         room.said
     );
     assert_eq!(room.sound, [true, false]);
+}
+
+#[test]
+fn it_waits_for_devices_that_open_late() {
+    let mut room = Room::new(0.25, false);
+    room.console();
+    room.plugged_in = false;
+    room.say("check");
+    room.run(5.9, true);
+    assert_eq!(
+        room.intercom.view(room.now),
+        View::SoundCheck { percent: 0 }
+    );
+    room.input(Input::Devices([true, true]));
+    room.run(3.3, true);
+    assert!(
+        room.said[0].starts_with("* check good: "),
+        "{:?}",
+        room.said
+    );
+}
+
+#[test]
+fn a_device_that_does_not_open_or_goes_is_named() {
+    for (open, named) in [
+        (
+            [false, false],
+            "neither microphone nor speaker can be used;",
+        ),
+        ([true, false], "the speaker cannot be used;"),
+        ([false, true], "the microphone cannot be used;"),
+    ] {
+        let expected = format!("* check bad: {named}");
+        let mut room = Room::new(0.25, false);
+        room.console();
+        room.plugged_in = false;
+        room.say("check");
+        room.input(Input::Devices(open));
+        room.run(5.9, true);
+        assert!(room.said.is_empty(), "{:?}", room.said);
+        room.run(0.2, true);
+        assert!(room.said[0].starts_with(&expected), "{:?}", room.said);
+
+        let mut room = Room::new(0.25, false);
+        room.console();
+        room.say("check");
+        room.run(1.5, true);
+        room.input(Input::Devices(open));
+        assert!(room.said[0].starts_with(&expected), "{:?}", room.said);
+        assert_eq!(room.sound, [true, false]);
+    }
 }
 
 #[test]

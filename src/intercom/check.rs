@@ -4,15 +4,19 @@ use std::time::{Duration, Instant};
 
 use super::Intercom;
 use super::call::Phase;
-use crate::voice::frame::Frame;
+use crate::voice::frame::{Frame, silence};
 use crate::voice::soundcheck::{Report, SoundCheck};
 
-/// The test itself takes less than three seconds; the rest is for a device that opens slowly.
+/// A device may take so long to open.
+const OPENING: Duration = Duration::from_secs(6);
+/// The test itself takes less than three seconds; the rest is for a device that stalls.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// A check under way.
 pub(super) struct Check {
     sound: SoundCheck,
+    /// Both devices were open: until then nothing is played, and what comes is no microphone's.
+    began: bool,
     until: Instant,
 }
 
@@ -33,7 +37,10 @@ impl Check {
 
     /// The next 10 ms for the speaker.
     pub fn play(&mut self, frame: &mut Frame) {
-        self.sound.play(frame);
+        match self.began {
+            true => self.sound.play(frame),
+            false => *frame = silence(),
+        }
     }
 
     /// When it is given up.
@@ -55,8 +62,22 @@ impl Intercom {
         }
         self.check = Some(Check {
             sound: SoundCheck::new(),
-            until: self.now + LONGEST,
+            began: false,
+            until: self.now + OPENING,
         });
+        self.follow_devices();
+    }
+
+    /// A device was opened or lost, or a check began: both have to run, from its beginning to its end.
+    pub(super) fn follow_devices(&mut self) {
+        let Some(check) = &mut self.check else { return };
+        let all_run = self.devices == [true; 2];
+        if all_run && !check.began {
+            check.began = true;
+            check.until = self.now + LONGEST;
+        } else if !all_run && check.began {
+            self.give_check_up();
+        }
     }
 
     /// Ends it with nothing said.
@@ -68,7 +89,9 @@ impl Intercom {
 
     /// 10 ms from the microphone.
     pub(super) fn check_capture(&mut self, frame: &Frame) {
-        let Some(check) = &mut self.check else { return };
+        let Some(check) = self.check.as_mut().filter(|c| c.began) else {
+            return;
+        };
         check.sound.capture(frame);
         if let Some(report) = check.sound.report() {
             self.stop_check();
@@ -79,12 +102,27 @@ impl Intercom {
     /// Gives up a check whose sound card does not move.
     pub(super) fn handle_check_timeout(&mut self, now: Instant) {
         if self.check.as_ref().is_some_and(|c| c.until <= now) {
-            self.stop_check();
-            self.conclude(
-                false,
-                "the sound card does not move; see that it is plugged in, and what sound.capture and sound.playback are set to",
-            );
+            self.give_check_up();
         }
+    }
+
+    fn give_check_up(&mut self) {
+        let wrong = match self.devices {
+            [true, true] => {
+                "the sound card does not move; see that it is plugged in, and what sound.capture and sound.playback are set to"
+            }
+            [false, true] => {
+                "the microphone cannot be used; see that it is plugged in, and what sound.capture is set to"
+            }
+            [true, false] => {
+                "the speaker cannot be used; see that it is plugged in, and what sound.playback is set to"
+            }
+            [false, false] => {
+                "neither microphone nor speaker can be used; see that they are plugged in, and what sound.capture and sound.playback are set to"
+            }
+        };
+        self.stop_check();
+        self.conclude(false, wrong);
     }
 
     fn tell(&mut self, report: &Report) {

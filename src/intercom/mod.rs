@@ -110,6 +110,8 @@ pub enum Input<'a> {
     Tap(Button),
     /// 10 ms from the microphone.
     Capture(&'a Frame),
+    /// Whether the microphone and the speaker are open, since sound was asked for; silence takes the place of one that is not.
+    Devices([bool; 2]),
     /// A device came, went or failed: a line for the owner.
     Note(&'a str),
     /// A stick came, went, was read or written.
@@ -195,6 +197,8 @@ pub struct Intercom {
     outcome: Option<Outcome>,
     tones: Tones,
     sound: Sound,
+    /// Microphone and speaker are open.
+    devices: [bool; 2],
     memory: Memory,
     stick: Stick,
     /// The console whose command is being run: problems are its own.
@@ -228,6 +232,7 @@ impl Intercom {
             outcome: setup.check_only.then(Outcome::default),
             tones: Tones::new(setup.tones),
             sound: Sound::Off,
+            devices: [false; 2],
             memory,
             setup,
             stick: Stick::default(),
@@ -303,6 +308,10 @@ impl Intercom {
                 self.check_capture(frame);
                 let switch = self.mic_switch();
                 self.call.handle_capture(now, frame, switch);
+            }
+            Input::Devices(open) => {
+                self.devices = open;
+                self.follow_devices();
             }
             Input::Note(text) => self.note(text),
             Input::Stick(event) => {
@@ -489,6 +498,7 @@ impl Intercom {
 
     fn stop_sound(&mut self) {
         self.sound = Sound::Off;
+        self.devices = [false; 2];
         self.out.push_back(Output::Sound(false));
     }
 }

@@ -372,6 +372,9 @@ impl Shell {
         while let Some(note) = self.sound.poll_note() {
             self.input(now, Input::Note(&note));
         }
+        if let Some(open) = self.sound.poll_open() {
+            self.input(now, Input::Devices(open));
+        }
     }
 
     fn rebind(&mut self, now: Instant) {

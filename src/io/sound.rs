@@ -10,7 +10,7 @@ use mio::{Registry, Token};
 
 use super::cards::{Wanted, cards, choose};
 use super::mixer;
-use super::pcm::{Stream, keep_alsa_quiet};
+use super::pcm::{Reserve, Stream, keep_alsa_quiet};
 use super::wav::{Echo, Microphone, Speaker};
 use super::worker::Worker;
 use crate::config::{Config, Device, WavOptions};
@@ -25,6 +25,8 @@ const PERIOD: Duration = Duration::from_millis(10);
 const MAX_BEHIND: u32 = 20;
 /// Pauses between tries to reopen a device: from, to.
 const RETRY: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(8)];
+/// A device that failed is well again when it has worked for so long.
+const WELL: Duration = Duration::from_secs(3);
 
 /// Which of the two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +100,8 @@ pub struct Sound {
     heard: bool,
     /// Of the speaker in a microphone that is a file.
     echo: Option<Echo>,
+    /// Which of microphone and speaker was last told to be open.
+    open: [bool; 2],
 }
 
 impl Sound {
@@ -127,6 +131,7 @@ impl Sound {
             playback: Port::new(now, End::Playback, playback_device, tokens[1]),
             tick: None,
             heard: false,
+            open: [false; 2],
             echo: options.echo.map(|echo| Echo::new(echo, options.ppm)),
         })
     }
@@ -137,6 +142,7 @@ impl Sound {
             return;
         }
         self.tick = on.then(|| now + PERIOD);
+        self.open = [false; 2];
         if let Some(echo) = &mut self.echo {
             echo.start();
         }
@@ -287,6 +293,13 @@ impl Sound {
             .or_else(|| self.playback.note.take())
     }
 
+    /// Which of microphone and speaker are open, if that changed since it was last told. Files and `null` always are.
+    pub fn poll_open(&mut self) -> Option<[bool; 2]> {
+        self.tick?;
+        let open = [&self.capture, &self.playback].map(Port::is_open);
+        (open != std::mem::replace(&mut self.open, open)).then_some(open)
+    }
+
     /// Overruns of the microphone and underruns of the speaker since last asked.
     pub fn take_xruns(&mut self) -> [u64; 2] {
         [&mut self.capture, &mut self.playback].map(|port| match &mut port.kind {
@@ -305,8 +318,11 @@ struct Port {
     readable: bool,
     pace: Pace,
     generation: u64,
-    /// Failures in a row; the first is told.
+    /// Failures without it having been well in between; the first is told.
     failures: u32,
+    opened: Instant,
+    /// What the speaker was found to need, for as long as the program runs.
+    reserve: Reserve,
     /// The card that was told.
     card: Option<String>,
     note: Option<String>,
@@ -348,6 +364,8 @@ impl Port {
             pace: Pace::new(now),
             generation: 0,
             failures: 0,
+            opened: now,
+            reserve: Reserve::default(),
             card: None,
             note: None,
         }
@@ -374,6 +392,13 @@ impl Port {
         }
     }
 
+    fn is_open(&self) -> bool {
+        match &self.kind {
+            Kind::Alsa(_, state) => matches!(state, AlsaState::Open(_)),
+            Kind::Microphone(_) | Kind::Speaker(_) | Kind::Null => true,
+        }
+    }
+
     fn stop(&mut self, worker: &Worker, registry: &Registry) {
         // An open that is under way finds itself stale.
         self.generation += 1;
@@ -381,6 +406,7 @@ impl Port {
             && let AlsaState::Open(stream) = std::mem::replace(state, AlsaState::Closed)
         {
             stream.deregister(registry);
+            self.reserve = stream.reserve();
             worker.discard(stream);
         }
     }
@@ -410,7 +436,9 @@ impl Port {
         let wanted = running && opened.generation == self.generation;
         match opened.stream {
             Ok((stream, _)) if !wanted => worker.discard(Box::new(stream)),
-            Ok((stream, card)) => {
+            Ok((mut stream, card)) => {
+                self.opened = now;
+                stream.set_reserve(self.reserve);
                 if card.is_some() && card != self.card {
                     self.note(&format_args!("is {}", card.as_deref().unwrap_or_default()));
                     self.card = card;
@@ -438,10 +466,10 @@ impl Port {
         }
     }
 
-    /// A frame went through: only that shows that a device is well again.
+    /// Frames go through: only that shows that a device is well again.
     fn works(&mut self, now: Instant) {
         self.pace.restart(now);
-        if self.failures > 0 {
+        if self.failures > 0 && now >= self.opened + WELL {
             self.failures = 0;
             self.note(&"works again");
         }
@@ -526,6 +554,35 @@ mod tests {
         assert_eq!(pace.due(now + PERIOD * 4), (0, 3));
         assert_eq!(pace.due(now + PERIOD * 104), (99, 1));
         assert_eq!(pace.due(now + PERIOD * 105), (0, 1));
+    }
+
+    #[test]
+    fn a_device_that_fails_as_soon_as_it_opens_is_told_once_and_left_alone_for_longer_and_longer() {
+        let poll = mio::Poll::new().unwrap();
+        let worker = Worker::new(mio::Waker::new(poll.registry(), Token(0)).unwrap());
+        let start = Instant::now();
+        let pcm = Pcm::Named("x".into());
+        let kind = Kind::Alsa(pcm, AlsaState::Closed);
+        let mut port = Port::new(start, End::Capture, kind, Token(1));
+        let mut now = start;
+        for pause in [500, 1_000, 2_000, 4_000, 8_000, 8_000] {
+            port.opened = now;
+            port.works(now + PERIOD);
+            now += 2 * PERIOD;
+            port.fail(now, "gone", &worker, poll.registry());
+            let told = port.note.take();
+            assert_eq!(told.is_some(), pause == 500, "{told:?}");
+            let Kind::Alsa(_, AlsaState::Failed { retry }) = &port.kind else {
+                panic!("it did not fail");
+            };
+            assert_eq!(*retry - now, Duration::from_millis(pause));
+            now = *retry;
+        }
+        port.opened = now;
+        port.works(now + WELL - PERIOD);
+        assert_eq!(port.note, None);
+        port.works(now + WELL);
+        assert_eq!(port.note.as_deref(), Some("the microphone `x` works again"));
     }
 
     #[test]
