@@ -12,6 +12,8 @@ mod comfort;
 mod copies;
 #[path = "voice/line.rs"]
 mod line;
+#[path = "voice/pauses.rs"]
+mod pauses;
 #[path = "voice/push_to_talk.rs"]
 mod push_to_talk;
 #[path = "voice/senders.rs"]
