@@ -29,6 +29,7 @@ use sotto::voice::frame::{self, FRAME, Frame, level_dbfs};
 use sotto::voice::gate::Switch;
 use sotto::voice::payload::carries_repair;
 use sotto::voice::playout::{Playout, PlayoutStats};
+use sotto::voice::red;
 use sotto::voice::redundancy::Feedback;
 use sotto::voice::tones::{Tone, Tones};
 
@@ -481,31 +482,66 @@ fn sequence_numbers_and_timestamps_run_over_unnoticed() {
     assert!(line.out == clean.out);
 }
 
-#[test]
-fn what_the_peer_says_of_losses_steers_the_repair_data() {
-    let share = |percent| {
-        let mut capture = Capture::new().unwrap();
-        capture.handle_feedback(Feedback {
-            packets: 100,
-            lost: percent,
-            rtt: None,
-        });
-        let (mut phase, mut bytes, mut repairs, mut packets) = (0.0, 0, 0, 0);
-        for _ in 0..200 {
-            let frame = syllables(&mut phase);
-            capture.push(&frame, true, |p| {
-                bytes += p.payload.len();
-                repairs += usize::from(carries_repair(p.payload));
-                packets += 1;
+/// Sends seconds of syllables to a peer that loses so many of 25 packets and says so four times a second. Of the packets of the
+/// last second: how many copies each carries, and how many carry repair data.
+fn send(capture: &mut Capture, seconds: u32, lost_of_25: u32) -> (Vec<usize>, usize) {
+    let (mut phase, mut copies, mut repairs) = (0.0, Vec::new(), 0);
+    for quarter in 0..seconds * 4 {
+        for _ in 0..25 {
+            capture.push(&syllables(&mut phase), true, |p| {
+                if quarter / 4 + 1 < seconds {
+                    return;
+                }
+                let red = p.red.then(|| red::parse(p.payload).unwrap());
+                let primary = red.as_ref().map_or(p.payload, |r| r.primary);
+                copies.push(red.as_ref().map_or(0, |r| r.redundant.len()));
+                repairs += usize::from(carries_repair(primary));
             });
         }
-        assert_eq!(packets, 100);
-        assert!(bytes <= 100 * 110, "{bytes} at {percent} %");
-        repairs
-    };
-    for percent in [0, 10, 100, u32::MAX] {
-        assert!(share(percent) >= 50, "{} at {percent} %", share(percent));
+        let odd = quarter % 2;
+        capture.handle_feedback(Feedback {
+            packets: 12 + odd,
+            lost: (lost_of_25 + odd) / 2,
+            rtt: None,
+        });
     }
+    (copies, repairs)
+}
+
+#[test]
+fn what_the_peer_says_of_losses_steers_the_copies() {
+    let mut capture = Capture::new().unwrap();
+    capture.set_red(Some(OPUS));
+    let mut after = |seconds, lost_of_25| {
+        let (copies, repairs) = send(&mut capture, seconds, lost_of_25);
+        assert_eq!(repairs, 0, "a copy serves better");
+        copies
+    };
+    assert_eq!(after(10, 0), [0; 50]);
+    // A fifth is lost: from the second report on, so after half a second, three.
+    assert_eq!(after(1, 5), [[0; 25], [3; 25]].concat());
+    assert_eq!(after(7, 5), [3; 50]);
+    // They are over: within 15 s one fewer, every 10 s another, then none for good.
+    let fewer = [(); 7].map(|()| after(5, 0)[49]);
+    assert_eq!(fewer, [3, 3, 2, 2, 1, 1, 0]);
+    assert_eq!(after(30, 0), [0; 50]);
+}
+
+#[test]
+fn what_a_peer_without_red_says_of_losses_steers_the_repair_data() {
+    let mut capture = Capture::new().unwrap();
+    let mut after = |seconds, lost_of_25| {
+        let (copies, repairs) = send(&mut capture, seconds, lost_of_25);
+        assert_eq!(copies, [0; 50]);
+        // Which packets carry some, the voice decides: those after its loud half.
+        assert!((25..=30).contains(&repairs), "{repairs}");
+        capture.plan().repair_percent
+    };
+    assert_eq!(after(10, 0), 5);
+    assert_eq!(after(1, 5), 20);
+    assert_eq!(after(2, 25), 30);
+    // The mean of 10 s: over in as many.
+    assert_eq!([(); 3].map(|()| after(5, 0)), [22, 5, 5]);
 }
 
 // ---- whatever comes ----
