@@ -357,11 +357,6 @@ impl Playout {
         share.get()
     }
 
-    /// The same in percent: 0 to 100.
-    pub fn concealed_percent(&self) -> u8 {
-        (self.concealed() * 100.0).round() as u8
-    }
-
     /// How much longer than by chance what was made up was each time (BurstR of ITU-T G.107), 1 or more.
     pub fn burst_ratio(&self) -> f32 {
         let (concealed, begun) = (self.concealed.get(), self.gaps.get());

@@ -97,6 +97,11 @@ impl Share {
         self.part = (self.part * old + part as f32 * fresh).clamp(0.0, self.total);
     }
 
+    /// From now on it is 0 of what was looked at so far.
+    pub fn clear(&mut self) {
+        self.part = 0.0;
+    }
+
     /// 0 to 1.
     pub fn get(&self) -> f32 {
         self.part / self.total.max(1.0)

@@ -5,12 +5,12 @@
 //! frame takes, build it as the program is built (`cargo run --release --example echo`).
 
 mod random;
+mod wav;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
-use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use realfft::RealFftPlanner;
 use sotto::voice::clean::Cleaner;
 use sotto::voice::clean::DELAY;
@@ -49,11 +49,7 @@ fn main() {
     // The loop's thread does so.
     sotto::io::this_thread::flush_denormals_to_zero();
     let args = Args::parse();
-    let mut reader = WavReader::open(&args.speech).expect("the speech can be read");
-    let speech: Vec<f64> = reader
-        .samples::<i16>()
-        .map(|s| s.expect("16 bit").into())
-        .collect();
+    let speech: Vec<f64> = wav::read(&args.speech).into_iter().map(f64::from).collect();
     let plain = |ms| Way {
         ms,
         room: 0,
@@ -243,20 +239,8 @@ fn ratio(before: &[f64], after: &[f64]) -> f64 {
     10.0 * ((power(before) + least) / (power(after) + least)).log10()
 }
 
-fn write(path: &PathBuf, samples: &[f64]) {
-    let spec = WavSpec {
-        channels: 1,
-        sample_rate: RATE,
-        bits_per_sample: 16,
-        sample_format: SampleFormat::Int,
-    };
-    let mut writer = WavWriter::create(path, spec).expect("the file can be made");
-    for &sample in samples {
-        writer
-            .write_sample(sample as i16)
-            .expect("the disk has room");
-    }
-    writer.finalize().expect("the disk has room");
+fn write(path: &Path, samples: &[f64]) {
+    wav::write(path, samples.iter().map(|&s| s as i16));
 }
 
 fn hiss(random: &mut Random, dbfs: Option<f64>) -> f64 {

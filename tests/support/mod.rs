@@ -2,16 +2,19 @@
 
 #![allow(dead_code, missing_docs)]
 
+mod setup;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sotto::intercom::code::seal::derive;
-use sotto::intercom::console::Mode;
 use sotto::intercom::panel::{Button, Levels};
 use sotto::intercom::passphrase::Passphrase;
 use sotto::intercom::{Input, Intercom, Output, Setup};
 use sotto::voice::frame::{FRAME, Frame, RATE, silence};
+
+pub use setup::setup;
 
 pub const A: usize = 0;
 pub const B: usize = 1;
@@ -130,15 +133,9 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool, proces
     let mut seed = 1_000 + index as u64;
     let setup = Setup {
         passphrase: passphrase.and_then(Passphrase::new),
-        volume: 100,
-        mode: Mode::Open,
         tones,
         processing,
-        stun: Vec::new(),
-        remembered: None,
-        can_quit: true,
-        check_only: false,
-        problems: Vec::new(),
+        ..setup()
     };
     let fill = move |bytes: &mut [u8]| {
         for b in bytes {
