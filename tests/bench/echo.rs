@@ -29,6 +29,9 @@ struct Args {
     /// A folder for what goes in and comes out, for `score`.
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// Instead: what a speaker played, what the microphone heard meanwhile, and where to put what is sent of it.
+    #[arg(long, num_args = 3, value_names = ["FAR", "MICROPHONE", "OUT"])]
+    again: Option<Vec<PathBuf>>,
 }
 
 /// The way from speaker to microphone, at -6 dB.
@@ -49,11 +52,11 @@ fn main() {
     // The loop's thread does so.
     sotto::io::this_thread::flush_denormals_to_zero();
     let args = Args::parse();
-    let mut reader = WavReader::open(&args.speech).expect("the speech can be read");
-    let speech: Vec<f64> = reader
-        .samples::<i16>()
-        .map(|s| s.expect("16 bit").into())
-        .collect();
+    if let Some([far, microphone, out]) = args.again.as_deref() {
+        write(out, &clean(&read(far), &read(microphone)).0);
+        return;
+    }
+    let speech = read(&args.speech);
     let plain = |ms| Way {
         ms,
         room: 0,
@@ -261,6 +264,14 @@ impl Way {
             })
             .collect()
     }
+}
+
+fn read(path: &PathBuf) -> Vec<f64> {
+    let mut reader = WavReader::open(path).expect("the recording can be read");
+    reader
+        .samples::<i16>()
+        .map(|s| s.expect("16 bit").into())
+        .collect()
 }
 
 fn power(samples: &[f64]) -> f64 {
