@@ -72,6 +72,7 @@ pub struct Echo {
     last: [f32; FRAME],
     last_left: [f32; FRAME],
     spectrum: Spectrum,
+    prediction: Spectrum,
     predicted: Bins,
     uncertain: Bins,
     error: Bins,
@@ -104,6 +105,7 @@ impl Echo {
             last: [0.0; FRAME],
             last_left: [0.0; FRAME],
             spectrum: Spectrum::ZERO,
+            prediction: Spectrum::ZERO,
             predicted: [0.0; BINS],
             uncertain: [0.0; BINS],
             error: [0.0; BINS],
@@ -212,18 +214,19 @@ impl Echo {
             partition.predict(far(p), &mut self.spectrum, &mut self.uncertain);
         }
         self.predicted = self.spectrum.power();
+        self.prediction.clone_from(&self.spectrum);
         let (_, predicted) = transform.inverse(&self.spectrum);
         let mut powers = [0.0; 2];
-        for (sample, predicted) in frame.iter_mut().zip(predicted.iter()) {
+        for (sample, predicted) in frame.iter_mut().zip(predicted) {
             powers[0] += *sample * *sample;
             *sample -= *predicted;
             powers[1] += *sample * *sample;
         }
-        let doubt = self.drift.follow(frame, predicted);
         transform.forward(&mut self.spectrum, |first, second| {
             first.fill(0.0);
             second.copy_from_slice(frame);
         });
+        let doubt = self.drift.follow(&self.spectrum, &self.prediction);
         let mut steps = self.spectrum.power();
         for ((step, left), uncertain) in steps.iter_mut().zip(&mut self.error).zip(&self.uncertain)
         {
