@@ -29,6 +29,9 @@ struct Args {
     /// A folder for what goes in and comes out, for `score`.
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// Instead: what a speaker played, what the microphone heard meanwhile, and where to put what is sent of it.
+    #[arg(long, num_args = 3, value_names = ["FAR", "MICROPHONE", "OUT"])]
+    again: Option<Vec<PathBuf>>,
 }
 
 /// The way from speaker to microphone, at -6 dB.
@@ -49,7 +52,11 @@ fn main() {
     // The loop's thread does so.
     sotto::io::this_thread::flush_denormals_to_zero();
     let args = Args::parse();
-    let speech: Vec<f64> = wav::read(&args.speech).into_iter().map(f64::from).collect();
+    if let Some([far, microphone, out]) = args.again.as_deref() {
+        write(out, &clean(&read(far), &read(microphone)).0);
+        return;
+    }
+    let speech = read(&args.speech);
     let plain = |ms| Way {
         ms,
         room: 0,
@@ -89,6 +96,10 @@ fn main() {
             args.keep.as_ref().map(|k| k.join(number.to_string())),
         );
     }
+    println!("\n| both all the time | near voice lost by second, dB |\n|---|---|");
+    let keep = |name| args.keep.as_ref().map(|k| k.join(name));
+    at_once("a headset", None, &speech, keep("headset"));
+    at_once("120 ms", Some(plain(120)), &speech, keep("at-once"));
     alone(&speech, None, args.keep.as_ref().map(|k| k.join("clean")));
     alone(
         &speech,
@@ -124,8 +135,7 @@ fn run(name: &str, way: Way, speech: &[f64], keep: Option<PathBuf>) {
     };
     let said = &near[BOTH.start + SECOND / 2..BOTH.end - SECOND / 2];
     let heard = &out[BOTH.start + SECOND / 2 + DELAY..][..said.len()];
-    let common: f64 = said.iter().zip(heard).map(|(s, h)| s * h).sum();
-    let lost = -20.0 * (common / power(said)).log10();
+    let lost = lost(said, heard);
     println!(
         "| {name} | {} | {lost:.1} | {} | {micros:.0} |",
         by_second(0, 8),
@@ -135,6 +145,33 @@ fn run(name: &str, way: Way, speech: &[f64], keep: Option<PathBuf>) {
         write(&keep.with_extension("near.wav"), &near[BOTH]);
         write(&keep.with_extension("out.wav"), &out[BOTH]);
     }
+}
+
+/// Both talk all the time, and what the speaker plays is heard in the microphone or, with a headset, is not.
+fn at_once(name: &str, echo: Option<Way>, speech: &[f64], keep: Option<PathBuf>) {
+    let looped = |from: usize| speech.iter().copied().cycle().skip(from).take(ALL);
+    let far: Vec<f64> = looped(0).collect();
+    let near: Vec<f64> = looped(speech.len() / 2).collect();
+    let echo = echo.map_or_else(|| vec![0.0; ALL], |way| way.carry(&far, 1));
+    let microphone: Vec<f64> = near.iter().zip(&echo).map(|(n, e)| n + e).collect();
+    let (out, _) = clean(&far, &microphone);
+    let lost: Vec<String> = (0..19)
+        .map(|s| {
+            let range = s * SECOND..(s + 1) * SECOND;
+            format!("{:.1}", lost(&near[range.clone()], &out[DELAY..][range]))
+        })
+        .collect();
+    println!("| {name} | {} |", lost.join(" "));
+    if let Some(keep) = keep {
+        write(&keep.with_extension("said.wav"), &near);
+        write(&keep.with_extension("heard.wav"), &out);
+    }
+}
+
+/// How much softer what was said is in what was heard, dB.
+fn lost(said: &[f64], heard: &[f64]) -> f64 {
+    let common: f64 = said.iter().zip(heard).map(|(s, h)| s * h).sum();
+    -20.0 * (common.max(0.0) / power(said)).log10()
 }
 
 /// The near voice and a silent speaker.
@@ -227,6 +264,10 @@ impl Way {
             })
             .collect()
     }
+}
+
+fn read(path: &Path) -> Vec<f64> {
+    wav::read(path).into_iter().map(f64::from).collect()
 }
 
 fn power(samples: &[f64]) -> f64 {

@@ -258,6 +258,10 @@ impl Echo {
         }
         if self.powers[1] > HARM * self.powers[0] {
             self.partitions.fill(FRESH);
+            // It may be that there never was an echo.
+            if !self.heard.is_found() {
+                self.lag = None;
+            }
             self.powers = [0.0; 2];
             self.drift = Drift::new();
         }
