@@ -416,6 +416,10 @@ impl World {
                 Output::Sound(on) => {
                     self.ends[i].sound = on;
                     self.next_frame = self.now;
+                    if on {
+                        let open = Input::Devices([true; 2]);
+                        self.ends[i].intercom.handle_input(self.now, open);
+                    }
                 }
                 Output::Stick(order) => self.ends[i].orders.push(order),
                 Output::Remember(remembered) => self.ends[i].remembered.push(remembered),
