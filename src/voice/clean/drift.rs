@@ -102,10 +102,10 @@ impl Drift {
         }
         // Twice: the error has one frame of the two.
         let late = 2.0 * slope / weight / RADIANS;
-        if !self.is_drifting(late) {
-            return Doubt(0.0);
-        }
         self.off += NEWEST * (late * late - self.off);
+        if !self.is_drifting(late) {
+            return Doubt(self.trend.mean * self.trend.mean);
+        }
         self.speed = (self.speed + SPEED * late).clamp(-FASTEST, FASTEST);
         self.moved += self.speed + TIME * late;
         Doubt(self.off)
