@@ -4,17 +4,18 @@
 //! less than its voice. While the microphone is closed nothing is sent and the timestamp runs on; the first
 //! packet after a pause carries the marker (RFC 3551 §4.1). The last packet of a talk spurt is one byte long: the
 //! frame that Opus sends when it stops transmitting (RFC 6716 §2.1.9, RFC 7587 §3.1.3). It tells the receiver that
-//! what follows is a pause and not a loss. So it is with an open microphone into which nobody speaks ([`super::pauses`]), once the
-//! path is known and as long as nothing is lost on it: losses are seen only where packets are.
+//! what follows is a pause and not a loss. So it is with an open microphone into which nobody speaks ([`super::pauses`]),
+//! once the path is known and as long as nothing is lost on it: losses are seen only where packets are.
 //!
-//! A voice is told from its background a little late, for many a word begins softly. So a pause ends with the frame before the one that
-//! was told: half of its first packet, which therefore goes out 10 ms sooner and costs no delay. Without it words lose 2 to 9 dB of their
-//! first 10 ms to 30 ms, and up to 0.1 of PESQ; with it, next to nothing. A finer ear (lower thresholds, high frequencies by themselves) was
-//! no better then, and sent half as much again.
+//! Many a word begins softly, and is told from the background a little late. So a pause ends with the frame before the first
+//! that was told, as half of a packet that goes out 10 ms sooner for it: nothing comes later. Without that frame words lose 2
+//! to 9 dB in their first 10 to 30 ms, and up to 0.1 of PESQ; with it, next to nothing. Lower thresholds, or high frequencies
+//! looked at by themselves, add nothing to that, and send up to half as much again.
 //!
 //! What each packet carries and costs, [`super::redundancy`] decides. The encoder's bit rate is variable: a constant one
-//! takes half as much again and sounds the same. RFC 6562 warns that the sizes of variable-rate packets may tell an eavesdropper which of a
-//! few known phrases is said; in free talk they tell little, and copies, which make a packet's size that of several, blur it further.
+//! takes half as much again and sounds the same. RFC 6562 warns that the sizes of variable-rate packets may tell an
+//! eavesdropper which of a few known phrases is said; in free talk they tell little, and copies, which make a packet's size
+//! that of several, blur it further.
 
 use opus::{Application, Bandwidth, Bitrate, Channels, Encoder, Signal};
 
@@ -36,7 +37,7 @@ const NARROW: Bandwidth = Bandwidth::Wideband;
 const COMPLEXITY: i32 = 4;
 /// A payload with its copies, bytes: fits a datagram on every path.
 const LARGEST_RED: usize = 1100;
-/// Packets without a pause, from which the peer tells how the path is: 5 s.
+/// Packets at the start among which there is no pause, so that the peer can tell how the path is: 5 s.
 const KNOWN: u32 = 250;
 /// Largest Opus frame (RFC 6716 §3.4, R2).
 const LARGEST: usize = 1275;
@@ -163,7 +164,11 @@ impl Capture {
         let is_sent = pause == 0 || is_update || !self.may_pause();
         let passed = if is_sent { passed } else { Heard::Nothing };
         self.spurt = match (passed, self.spurt) {
-            (Heard::Voice, Spurt::Over) => Spurt::On { first: pause == 0 },
+            (Heard::Voice, Spurt::Over) => {
+                // Not those of before the pause: the peer would wait as long for copies as it was.
+                self.copies.forget();
+                Spurt::On { first: pause == 0 }
+            }
             (Heard::Voice, Spurt::On { first } | Spurt::Ending { first, .. }) => {
                 Spurt::On { first }
             }
@@ -265,9 +270,6 @@ impl Capture {
             return None;
         }
         let timestamp = self.timestamp.wrapping_sub(PACKET as u32);
-        if marker {
-            self.copies.forget();
-        }
         let red = self.wrap(timestamp);
         self.copies.keep(timestamp, &self.payload);
         Some(Packet {
@@ -471,6 +473,33 @@ mod tests {
             });
         }
         assert_eq!(in_a_pause(&mut capture).len(), 75);
+    }
+
+    #[test]
+    fn losses_that_are_reported_in_a_pause_end_it_with_copies_from_then_on_only() {
+        let mut capture = Capture::new().unwrap();
+        capture.set_red(Some(111));
+        pushes(&mut capture, true, 500);
+        // The last packet, which says so, is of the 42nd frame.
+        for i in 0..52 {
+            capture.push(&faint(i), true, |_| {});
+        }
+        for _ in 0..20 {
+            capture.handle_feedback(Feedback {
+                packets: 25,
+                lost: 5,
+                rtt: None,
+            });
+        }
+        let mut offsets = Vec::new();
+        for i in 0..10 {
+            capture.push(&faint(i), true, |p| {
+                let red = p.red.then(|| red::parse(p.payload).unwrap().redundant);
+                offsets.push(red.map(|r| r.iter().map(|b| b.offset / 960).collect::<Vec<_>>()));
+            });
+        }
+        let copies = [None, Some(vec![1]), Some(vec![2, 1]), Some(vec![2, 1])];
+        assert_eq!(offsets[..4], copies);
     }
 
     #[test]

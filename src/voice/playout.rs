@@ -512,7 +512,7 @@ impl Playout {
         first.span.timestamp - self.next
     }
 
-    /// Adds at least one sample.
+    /// Decodes or makes up what comes next: at least one sample, but for a packet that is left out as a whole.
     fn step(&mut self) {
         let need = FRAME - self.sound.len();
         let Some(first) = self.store.first() else {

@@ -1,8 +1,9 @@
 //! How long packets wait for what makes losses good: copies (RED, RFC 2198), or the next packet's repair data (RFC 6716 §2.1.7).
 //!
 //! Either comes with a later packet, so it serves only if the wait is as long as it reaches back. The wait is that long while
-//! voice gets lost and the sender sends such; on a path without losses it is not. The share lost is a mean that forgets by and by: after a
-//! fifth lost it would take 30 s of voice to fall under a hundredth. So when nothing was lost for [`CALM`], the losses are over.
+//! voice gets lost and the sender sends such; on a path without losses it is not. The share lost is a mean that forgets by and
+//! by: after a fifth lost it would take 30 s of voice to fall under a hundredth. So when nothing was lost for [`CALM`], the
+//! losses are over.
 //!
 //! libopus's deep concealment would add 4 MB and 2 to 10 ms of processor a second for at most a tenth of PESQ beside repair data.
 
@@ -16,8 +17,8 @@ const WORTH_WITH_COPIES: (f32, f32) = (0.015, 0.005);
 /// Not every packet carries repair data, only those after voice; a sender that sends fewer copies may soon send more.
 /// So many packets without, and there are none: 1 s of 20 ms packets.
 const MEMORY: u8 = 50;
-/// So much voice without a loss says that the losses are over, samples: 15 s. Losses of 3 % leave so much never if they come singly, and
-/// once in twelve minutes in bursts of four packets.
+/// So much voice without a loss says that the losses are over, samples: 15 s. Losses of 3 % leave so much never if they come
+/// singly, and once in twelve minutes in bursts of four packets.
 const CALM: i64 = 15 * RATE as i64;
 /// A packet with what is needed may itself be a little late, samples.
 const SLACK: i64 = RATE as i64 * 5 / 1000;

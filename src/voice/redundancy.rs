@@ -400,7 +400,7 @@ struct Ceiling {
 }
 
 impl Ceiling {
-    /// None.
+    /// As many as there can be.
     fn new() -> Self {
         Self {
             copies: MOST_COPIES,

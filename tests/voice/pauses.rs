@@ -31,7 +31,7 @@ fn words(phase: &mut f64) -> Frame {
         .collect()
 }
 
-/// Of each word after the third: when its tone is heard after it was said, samples, and what is heard of the 10 ms before it, amplitude.
+/// Of each word after the third: how long after it was said its tone is heard, samples, and the amplitude of the 10 ms before.
 fn beginnings(line: &Line) -> Vec<(usize, f64)> {
     let words = line.out.chunks_exact(EVERY * FRAME).skip(3);
     words
