@@ -2,7 +2,7 @@
 //!
 //! Either comes with a later packet, so it serves only if the wait is as long as it reaches back. The wait is that long while
 //! voice gets lost and the sender sends such; on a path without losses it is not. The share lost is a mean that forgets by and
-//! by: after a fifth lost it would take 30 s of voice to fall under a hundredth. So when nothing was lost for [`CALM`], the
+//! by: after a fifth lost it would take 30 s of voice to fall under a hundredth. So when nothing was lost for 15 s, the
 //! losses are over.
 //!
 //! libopus's deep concealment would add 4 MB and 2 to 10 ms of processor a second for at most a tenth of PESQ beside repair data.
