@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use sotto::config::{Board, BoardName, Config, MemoryPlace, Settings, Stick};
 use sotto::intercom::screen;
@@ -25,17 +25,8 @@ struct Arguments {
 enum Command {
     /// Be an intercom.
     Run {
-        /// What the box is made of; without it, what the settings say, or this computer (`host`). `auto`: what the
-        /// settings say, or the box that this runs on.
-        #[arg(long, value_name = "auto|NAME|FILE")]
-        board: Option<String>,
-        /// What its owner wants. A mistake in it ends the program on a computer, and is told and passed over on a
-        /// board that cannot `quit`.
-        #[arg(long, value_name = "FILE")]
-        settings: Option<PathBuf>,
-        /// One setting, over those of the file: `volume=50`, `stun=[]`, `sound.capture=wav:FILE?loop`.
-        #[arg(long, value_name = "KEY=VALUE")]
-        set: Vec<String>,
+        #[command(flatten)]
+        setup: Setup,
         /// A console on standard input and output (`stdio`; turns the terminal's screen off), or on a tty.
         #[arg(long, value_name = "stdio|PATH")]
         console: Vec<ConsolePath>,
@@ -54,17 +45,7 @@ enum Command {
     },
     /// Play a rising tone and listen for it: says how late and how loud the speaker comes back, and what is wrong with it or
     /// the microphone. Fails if something is.
-    Selftest {
-        /// As for `run`.
-        #[arg(long, value_name = "auto|NAME|FILE")]
-        board: Option<String>,
-        /// As for `run`.
-        #[arg(long, value_name = "FILE")]
-        settings: Option<PathBuf>,
-        /// As for `run`.
-        #[arg(long, value_name = "KEY=VALUE")]
-        set: Vec<String>,
-    },
+    Selftest(Setup),
     /// Say whether a board file is right.
     CheckBoard {
         /// The file.
@@ -91,12 +72,26 @@ enum Command {
     },
 }
 
+/// What the intercom is made of, and what its owner wants.
+#[derive(Args)]
+struct Setup {
+    /// What the box is made of; without it, what the settings say, or this computer (`host`). `auto`: what the
+    /// settings say, or the box that this runs on.
+    #[arg(long, value_name = "auto|NAME|FILE")]
+    board: Option<String>,
+    /// What its owner wants. A mistake in it ends the program on a computer, and is told and passed over on a
+    /// board that cannot `quit`.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// One setting, over those of the file: `volume=50`, `stun=[]`, `sound.capture=wav:FILE?loop`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run {
-            board,
-            settings,
-            set,
+            setup,
             console,
             user,
             stick,
@@ -107,21 +102,9 @@ fn main() -> ExitCode {
             env_logger::Builder::new()
                 .filter_module("sotto", log)
                 .init();
-            run(
-                board.as_deref(),
-                settings.as_deref(),
-                &set,
-                &console,
-                stick,
-                memory,
-                user.as_deref(),
-            )
+            run(&setup, &console, stick, memory, user.as_deref())
         }
-        Command::Selftest {
-            board,
-            settings,
-            set,
-        } => selftest(board.as_deref(), settings.as_deref(), &set),
+        Command::Selftest(setup) => selftest(&setup),
         Command::CheckBoard { file } => Board::read(&file)
             .map(|board| println!("{}: a good board file for `{}`", file.display(), board.name))
             .map_err(Into::into),
@@ -148,16 +131,14 @@ fn main() -> ExitCode {
 }
 
 fn run(
-    board: Option<&str>,
-    settings: Option<&Path>,
-    set: &[String],
+    setup: &Setup,
     consoles: &[ConsolePath],
     stick: Option<Stick>,
     memory: Option<PathBuf>,
     user: Option<&str>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let user = user.map(User::named).transpose()?;
-    let mut config = configure(board, settings, set)?;
+    let mut config = setup.configure()?;
     config.stick = stick.unwrap_or(config.stick);
     config.memory = match memory {
         Some(path) if path == Path::new("none") => None,
@@ -169,12 +150,8 @@ fn run(
 }
 
 /// As an intercom that does this and nothing else.
-fn selftest(
-    board: Option<&str>,
-    settings: Option<&Path>,
-    set: &[String],
-) -> Result<(), Box<dyn std::error::Error>> {
-    let config = configure(board, settings, set)?.for_sound_check();
+fn selftest(setup: &Setup) -> Result<(), Box<dyn std::error::Error>> {
+    let config = setup.configure()?.for_sound_check();
     let outcome = io::run(config, &[], None)?.unwrap_or_default();
     for line in &outcome.said {
         println!("{line}");
@@ -185,29 +162,28 @@ fn selftest(
     }
 }
 
-fn configure(
-    board: Option<&str>,
-    path: Option<&Path>,
-    set: &[String],
-) -> Result<Config, Box<dyn std::error::Error>> {
-    let (mut settings, problems) = path.map(Settings::read_lenient).unwrap_or_default();
-    for argument in set {
-        settings = settings.or(Settings::from_argument(argument)?);
+impl Setup {
+    fn configure(&self) -> Result<Config, Box<dyn std::error::Error>> {
+        let path = self.settings.as_deref();
+        let (mut settings, problems) = path.map(Settings::read_lenient).unwrap_or_default();
+        for argument in &self.set {
+            settings = settings.or(Settings::from_argument(argument)?);
+        }
+        let board = match (self.board.as_deref(), settings.board()) {
+            (Some("auto"), _) => Board::named_or_file(box_name(&settings).as_str()),
+            (Some(other), _) => Board::named_or_file(other),
+            (None, Some(name)) => Board::named_or_file(name.as_str()),
+            (None, None) => Board::named_or_file("host"),
+        }?;
+        // Whoever started it on a computer can put it right and start it again.
+        if let Some(path) = path
+            && board.quit
+            && !problems.is_empty()
+        {
+            Settings::read(path)?;
+        }
+        Ok(settings.on(board, &problems))
     }
-    let board = match (board, settings.board()) {
-        (Some("auto"), _) => Board::named_or_file(box_name(&settings).as_str()),
-        (Some(other), _) => Board::named_or_file(other),
-        (None, Some(name)) => Board::named_or_file(name.as_str()),
-        (None, None) => Board::named_or_file("host"),
-    }?;
-    // Whoever started it on a computer can put it right and start it again.
-    if let Some(path) = path
-        && board.quit
-        && !problems.is_empty()
-    {
-        Settings::read(path)?;
-    }
-    Ok(settings.on(board, &problems))
 }
 
 fn box_name(settings: &Settings) -> BoardName {

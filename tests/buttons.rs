@@ -10,7 +10,7 @@ use sotto::intercom::console::Mode;
 use sotto::intercom::panel::{Button, Levels};
 use sotto::intercom::screen::{Key, NoticeKind, View, keys};
 use sotto::intercom::{Input, Intercom, Setup};
-use support::{A, B, PASSPHRASE, World, levels};
+use support::{A, B, PASSPHRASE, World, levels, setup};
 
 use Button::{Back, Next, Talk};
 
@@ -569,16 +569,11 @@ fn mistakes_in_the_settings_are_read_page_by_page_and_told_to_each_console() {
     ];
     let mut w = world(None);
     let setup = Setup {
-        passphrase: None,
         volume: 50,
         mode: Mode::Ptt,
-        tones: true,
-        processing: true,
-        stun: Vec::new(),
-        remembered: None,
         can_quit: false,
-        check_only: false,
         problems: problems.clone(),
+        ..setup()
     };
     w.ends[A].intercom = Intercom::new(w.now, setup, Box::new(|bytes| bytes.fill(7)));
     for console in [0, 1] {

@@ -15,7 +15,7 @@ use sotto::intercom::console::Mode;
 use sotto::intercom::panel::Button;
 use sotto::intercom::screen::{Key, View, keys};
 use sotto::intercom::{Input, Intercom, Setup};
-use support::{A, B, PASSPHRASE, World, levels};
+use support::{A, B, PASSPHRASE, World, levels, setup};
 
 use Button::{Back, Next, Talk};
 
@@ -138,16 +138,11 @@ fn begin(root: Root) -> World {
     let mut w = World::with_passphrases(passphrase, Some(PASSPHRASE));
     if root == Root::Mistakes {
         let setup = Setup {
-            passphrase: None,
             volume: 50,
             mode: Mode::Ptt,
-            tones: true,
-            processing: true,
-            stun: Vec::new(),
-            remembered: None,
             can_quit: false,
-            check_only: false,
             problems: vec!["sotto.toml:1: unknown key `volum`".into()],
+            ..setup()
         };
         w.ends[A].intercom = Intercom::new(w.now, setup, Box::new(|bytes| bytes.fill(7)));
     }

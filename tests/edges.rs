@@ -2,13 +2,15 @@
 
 #![allow(missing_docs)]
 
+#[path = "support/setup.rs"]
+mod setup;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sotto::intercom::code::seal::derive;
-use sotto::intercom::console::Mode;
 use sotto::intercom::keys::Request;
-use sotto::intercom::{Input, Intercom, Output, Setup};
+use sotto::intercom::{Input, Intercom, Output};
 
 struct Bench {
     now: Instant,
@@ -23,18 +25,6 @@ impl Bench {
     /// With two consoles and no passphrase; keys and sockets come only when the test gives them.
     fn new() -> Self {
         let now = Instant::now();
-        let setup = Setup {
-            passphrase: None,
-            volume: 100,
-            mode: Mode::Open,
-            tones: true,
-            processing: true,
-            stun: Vec::new(),
-            remembered: None,
-            can_quit: true,
-            check_only: false,
-            problems: Vec::new(),
-        };
         let mut seed = 5u8;
         let random = move |bytes: &mut [u8]| {
             for b in bytes {
@@ -44,7 +34,7 @@ impl Bench {
         };
         let mut bench = Self {
             now,
-            intercom: Intercom::new(now, setup, Box::new(random)),
+            intercom: Intercom::new(now, setup::setup(), Box::new(random)),
             said: [Vec::new(), Vec::new()],
             requests: Vec::new(),
             network: Vec::new(),

@@ -2,6 +2,9 @@
 
 #![allow(missing_docs)]
 
+#[path = "support/setup.rs"]
+mod setup;
+
 use std::collections::VecDeque;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,6 +15,8 @@ use sotto::intercom::passphrase::Passphrase;
 use sotto::intercom::screen::View;
 use sotto::intercom::{End, Input, Intercom, Output, Setup};
 use sotto::voice::frame::{FRAME, Frame, silence};
+
+use setup::setup;
 
 /// An intercom whose speaker is heard by its microphone five frames later, so much softer.
 struct Room {
@@ -31,15 +36,9 @@ impl Room {
         let now = Instant::now();
         let setup = Setup {
             passphrase: Passphrase::new("correct horse battery staple"),
-            volume: 100,
             mode: Mode::Ptt,
-            tones: true,
-            processing: true,
-            stun: Vec::new(),
-            remembered: None,
-            can_quit: true,
             check_only,
-            problems: Vec::new(),
+            ..setup()
         };
         let mut room = Self {
             now,

@@ -12,6 +12,8 @@ mod comfort;
 mod copies;
 #[path = "voice/line.rs"]
 mod line;
+#[path = "voice/pauses.rs"]
+mod pauses;
 #[path = "voice/push_to_talk.rs"]
 mod push_to_talk;
 #[path = "voice/senders.rs"]
@@ -27,10 +29,11 @@ use sotto::voice::frame::{self, FRAME, Frame, level_dbfs};
 use sotto::voice::gate::Switch;
 use sotto::voice::payload::carries_repair;
 use sotto::voice::playout::{Playout, PlayoutStats};
+use sotto::voice::red;
 use sotto::voice::redundancy::Feedback;
 use sotto::voice::tones::{Tone, Tones};
 
-use line::{HERTZ, Line, OPUS, Random, always, hertz, jittery, quietest, syllables, tone};
+use line::{HERTZ, Line, OPUS, Random, always, hertz, jittery, losing, quietest, syllables, tone};
 
 // ---- a clean line ----
 
@@ -48,7 +51,7 @@ fn a_clean_line_has_a_constant_wait_of_one_pull_and_conceals_nothing() {
             ..PlayoutStats::default()
         }
     );
-    assert_eq!(line.playout.concealed_percent(), 0);
+    assert_eq!(line.playout.concealed(), 0.0);
     assert!(line.delays[10..].iter().all(|&d| d == 10));
 }
 
@@ -146,23 +149,17 @@ fn a_single_loss_is_repaired_from_the_packet_after_it() {
     assert!(losses.len() > 40, "{losses:?}");
     let mut line = Line::of_syllables();
     // So many losses that the wait becomes long enough for repair.
-    let network = |i| {
-        if losses.contains(&i) {
-            vec![]
-        } else {
-            vec![40]
-        }
-    };
-    line.run(10.0, network);
+    let mut network = losing(|i| losses.contains(&i));
+    line.run(10.0, &mut network);
     assert_eq!(line.stats().target_ms, 25);
     let before = line.stats().clone();
-    line.run(10.0, network);
+    line.run(10.0, &mut network);
     let after = line.stats();
     assert!(after.lost - before.lost > 20);
     assert_eq!(after.repaired - before.repaired, after.lost - before.lost);
     assert_eq!(after.concealed_ms, before.concealed_ms);
     assert_eq!(after.underruns, before.underruns);
-    assert_eq!(line.playout.concealed_percent(), 0);
+    assert!(line.playout.concealed() < 0.001);
     assert!(
         quietest(line.last(5.0)) >= -24,
         "{}",
@@ -175,13 +172,7 @@ fn a_single_loss_is_repaired_from_the_packet_after_it() {
 fn the_wait_for_repair_ends_when_the_losses_do() {
     let losses = repairable(500);
     let mut line = Line::of_syllables();
-    line.run(10.0, |i| {
-        if losses.contains(&i) {
-            vec![]
-        } else {
-            vec![40]
-        }
-    });
+    line.run(10.0, losing(|i| losses.contains(&i)));
     assert_eq!(line.stats().target_ms, 25);
     line.run(20.0, always(40));
     assert_eq!(line.stats().target_ms, 10);
@@ -192,7 +183,7 @@ fn the_wait_for_repair_ends_when_the_losses_do() {
 fn without_the_next_packet_a_loss_is_concealed_and_then_repaired_in_part() {
     let lost = repairable(200)[5];
     let mut line = Line::of_syllables();
-    line.run(4.0, |i| if i == lost { vec![] } else { vec![40] });
+    line.run(4.0, losing(|i| i == lost));
     // The next packet comes 10 ms into the hole.
     let stats = line.stats();
     assert_eq!((stats.lost, stats.underruns), (1, 1));
@@ -209,18 +200,12 @@ fn without_the_next_packet_a_loss_is_concealed_and_then_repaired_in_part() {
 fn a_tenth_of_all_packets_lost_leaves_the_voice_whole() {
     let mut line = Line::of_syllables();
     let mut random = Random(3);
-    line.run(30.0, |_| {
-        if random.uniform() < 0.1 {
-            vec![]
-        } else {
-            vec![40]
-        }
-    });
+    line.run(30.0, losing(|_| random.uniform() < 0.1));
     let stats = line.stats();
     assert!(stats.lost > 100, "{stats:?}");
     // Opus adds no repair in the fading parts of the syllables.
     assert!(stats.repaired * 10 > stats.lost * 4, "{stats:?}");
-    assert!(line.playout.concealed_percent() <= 8);
+    assert!(line.playout.concealed() < 0.085);
     assert!(stats.delay_ms <= 30);
     let (out, level) = (line.last(28.0), level_dbfs(line.last(28.0)));
     assert!((hertz(out) - HERTZ).abs() < 8.0, "{}", hertz(out));
@@ -231,7 +216,7 @@ fn a_tenth_of_all_packets_lost_leaves_the_voice_whole() {
 fn a_burst_of_loss_is_concealed_and_then_silent_and_the_wait_stays() {
     let mut line = Line::new();
     line.run(2.0, always(40));
-    line.run(0.5, |_| vec![]);
+    line.run(0.5, losing(|_| true));
     assert_eq!(line.last(0.1), [0; 4800]);
     // 120 ms of it are not silent, though the end is faint.
     let quiet = line
@@ -240,8 +225,8 @@ fn a_burst_of_loss_is_concealed_and_then_silent_and_the_wait_stays() {
         .filter(|f| level_dbfs(f) < -60)
         .count();
     assert!((30..=36).contains(&quiet), "{quiet}");
-    let share = line.playout.concealed_percent();
-    assert!((16..=20).contains(&share), "{share}");
+    let share = line.playout.concealed();
+    assert!((0.16..0.2).contains(&share), "{share}");
     line.run(2.0, always(40));
     let stats = line.stats();
     assert_eq!(
@@ -256,8 +241,8 @@ fn a_burst_of_loss_is_concealed_and_then_silent_and_the_wait_stays() {
 fn silence_that_was_not_announced_counts_as_concealed() {
     let mut line = Line::new();
     line.run(2.0, always(40));
-    line.run(4.0, |_| vec![]);
-    assert_eq!(line.playout.concealed_percent(), 100);
+    line.run(4.0, losing(|_| true));
+    assert_eq!(line.playout.concealed(), 1.0);
 }
 
 // ---- the wait ----
@@ -271,7 +256,7 @@ fn jitter_lengthens_the_wait_which_stays_bounded_and_goes_back_when_it_calms() {
     let stats = line.stats().clone();
     assert!((30..=70).contains(&stats.target_ms), "{stats:?}");
     assert!(*line.delays.iter().max().unwrap() <= 100);
-    assert!(line.playout.concealed_percent() <= 3);
+    assert!(line.playout.concealed() < 0.035);
     assert!(stats.concealed_ms <= 400, "{stats:?}");
     line.run(6.0, always(40));
     assert!(line.stats().delay_ms <= 15, "{}", line.stats().delay_ms);
@@ -379,7 +364,7 @@ fn a_pause_of_push_to_talk_is_silence_and_no_loss() {
         line.talking = false;
         line.run(3.0, always(40));
         assert_eq!(line.last(2.5), [0; 120_000]);
-        assert_eq!(line.playout.concealed_percent(), 0);
+        assert_eq!(line.playout.concealed(), 0.0);
         assert_eq!(line.playout.level_dbfs(), -96);
     }
     let stats = line.stats();
@@ -402,13 +387,13 @@ fn a_pause_that_nobody_announced_is_recognised_when_it_is_over() {
     // The sender's sequence goes on where it was, its timestamp does not.
     line.timestamp += 48_000;
     let sequence = line.sequence;
-    line.run(1.0, |_| vec![]);
+    line.run(1.0, losing(|_| true));
     line.sequence = sequence;
     line.timestamp -= 48_000;
     line.run(2.0, always(40));
     let stats = line.stats();
     assert_eq!((stats.lost, stats.concealed_ms), (0, 0));
-    assert_eq!(line.playout.concealed_percent(), 0);
+    assert_eq!(line.playout.concealed(), 0.0);
     assert_eq!(stats.delay_ms, 10);
 }
 
@@ -479,31 +464,66 @@ fn sequence_numbers_and_timestamps_run_over_unnoticed() {
     assert!(line.out == clean.out);
 }
 
-#[test]
-fn what_the_peer_says_of_losses_steers_the_repair_data() {
-    let share = |percent| {
-        let mut capture = Capture::new().unwrap();
-        capture.handle_feedback(Feedback {
-            packets: 100,
-            lost: percent,
-            rtt: None,
-        });
-        let (mut phase, mut bytes, mut repairs, mut packets) = (0.0, 0, 0, 0);
-        for _ in 0..200 {
-            let frame = syllables(&mut phase);
-            capture.push(&frame, true, |p| {
-                bytes += p.payload.len();
-                repairs += usize::from(carries_repair(p.payload));
-                packets += 1;
+/// Sends seconds of syllables to a peer that loses so many of 25 packets and says so four times a second. Of the packets of the
+/// last second: how many copies each carries, and how many carry repair data.
+fn send(capture: &mut Capture, seconds: u32, lost_of_25: u32) -> (Vec<usize>, usize) {
+    let (mut phase, mut copies, mut repairs) = (0.0, Vec::new(), 0);
+    for quarter in 0..seconds * 4 {
+        for _ in 0..25 {
+            capture.push(&syllables(&mut phase), true, |p| {
+                if quarter / 4 + 1 < seconds {
+                    return;
+                }
+                let red = p.red.then(|| red::parse(p.payload).unwrap());
+                let primary = red.as_ref().map_or(p.payload, |r| r.primary);
+                copies.push(red.as_ref().map_or(0, |r| r.redundant.len()));
+                repairs += usize::from(carries_repair(primary));
             });
         }
-        assert_eq!(packets, 100);
-        assert!(bytes <= 100 * 110, "{bytes} at {percent} %");
-        repairs
-    };
-    for percent in [0, 10, 100, u32::MAX] {
-        assert!(share(percent) >= 50, "{} at {percent} %", share(percent));
+        let odd = quarter % 2;
+        capture.handle_feedback(Feedback {
+            packets: 12 + odd,
+            lost: (lost_of_25 + odd) / 2,
+            rtt: None,
+        });
     }
+    (copies, repairs)
+}
+
+#[test]
+fn what_the_peer_says_of_losses_steers_the_copies() {
+    let mut capture = Capture::new().unwrap();
+    capture.set_red(Some(OPUS));
+    let mut after = |seconds, lost_of_25| {
+        let (copies, repairs) = send(&mut capture, seconds, lost_of_25);
+        assert_eq!(repairs, 0, "a copy serves better");
+        copies
+    };
+    assert_eq!(after(10, 0), [0; 50]);
+    // A fifth is lost: from the second report on, so after half a second, three.
+    assert_eq!(after(1, 5), [[0; 25], [3; 25]].concat());
+    assert_eq!(after(7, 5), [3; 50]);
+    // They are over: within 15 s one fewer, every 10 s another, then none for good.
+    let fewer = [(); 7].map(|()| after(5, 0)[49]);
+    assert_eq!(fewer, [3, 3, 2, 2, 1, 1, 0]);
+    assert_eq!(after(30, 0), [0; 50]);
+}
+
+#[test]
+fn what_a_peer_without_red_says_of_losses_steers_the_repair_data() {
+    let mut capture = Capture::new().unwrap();
+    let mut after = |seconds, lost_of_25| {
+        let (copies, repairs) = send(&mut capture, seconds, lost_of_25);
+        assert_eq!(copies, [0; 50]);
+        // Which packets carry some, the voice decides: those after its loud half.
+        assert!((25..=30).contains(&repairs), "{repairs}");
+        capture.plan().repair_percent
+    };
+    assert_eq!(after(10, 0), 5);
+    assert_eq!(after(1, 5), 20);
+    assert_eq!(after(2, 25), 30);
+    // The mean of 10 s: over in as many.
+    assert_eq!([(); 3].map(|()| after(5, 0)), [22, 5, 5]);
 }
 
 // ---- whatever comes ----
@@ -534,7 +554,7 @@ proptest! {
                 now += Duration::from_millis(10);
             }
         }
-        prop_assert!(playout.concealed_percent() <= 100);
+        prop_assert!((0.0..=1.0).contains(&playout.concealed()));
         for _ in 0..200 {
             playout.pull(&mut frame);
         }
@@ -559,8 +579,6 @@ proptest! {
 }
 
 // ---- memory ----
-
-/// Counts what this thread allocates.
 
 #[test]
 fn frames_and_packets_pass_without_an_allocation() {

@@ -349,6 +349,9 @@ mod tests {
         }
         let error = set("sound.capture=wav:a.wav?ppm=x").unwrap_err();
         assert!(error.contains("`ppm=x`"), "{error}");
+        assert!(set("sound.playback=wav:a.wav").is_ok());
+        let error = set("sound.playback=wav:a.wav?ppm=200").unwrap_err();
+        assert!(error.contains("options of a microphone"), "{error}");
     }
 
     #[test]

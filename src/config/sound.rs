@@ -11,6 +11,7 @@ pub struct SoundKeys {
     /// The microphone.
     pub capture: Option<Device>,
     /// The speaker.
+    #[serde(default, deserialize_with = "speaker")]
     pub playback: Option<Device>,
     /// The card's own level of the microphone.
     pub microphone_level: Option<Percent>,
@@ -30,6 +31,17 @@ impl SoundKeys {
             speaker_level: later.speaker_level.or(self.speaker_level),
             processing: later.processing.or(self.processing),
         }
+    }
+}
+
+fn speaker<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Device>, D::Error> {
+    match Device::deserialize(from)? {
+        Device::Wav { options, .. } if options != WavOptions::default() => {
+            Err(serde::de::Error::custom(
+                "`?loop`, `ppm` and `echo` are options of a microphone; a speaker's WAV file has none",
+            ))
+        }
+        device => Ok(Some(device)),
     }
 }
 

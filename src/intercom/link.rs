@@ -28,12 +28,26 @@ use crate::voice::capture::Packet;
 const MAX_SOURCES: usize = 16;
 /// Between two receiver reports: their variance tells bursts of loss from single ones, and takes four a second (`voice::redundancy`).
 const REPORTS: Duration = Duration::from_millis(250);
+/// Between two checks of a path at most, and how many in a row may fail: as long together as str0m's 3 s and 9, of which
+/// a third of lost packets makes ten seconds and more until a path is chosen.
+const CHECK: Duration = Duration::from_secs(1);
+const CHECKS: usize = 22;
 /// What dimpl gives a DTLS handshake, counted from its building rather than from its first packet.
 const HANDSHAKE: Duration = Duration::from_secs(40);
 /// Younger than this, one leaves time enough for the handshake itself.
 const FRESH: Duration = Duration::from_secs(30);
 /// New sources let in to one attempt: a check that was overheard can be replayed from any number.
 const MAX_ADMITTED: usize = 64;
+/// A datagram of DTLS goes out again after so long: what sets up a call is a handful of datagrams, and DTLS, SCTP and
+/// what they carry wait for a lost one for 1 s, 3 s and more, doubled each time. The peer's DTLS drops what it already has
+/// (RFC 6347 §4.1.2.6). Further apart than a burst of loss is long, sooner than the first retransmission.
+const REPEATS: [Duration; 3] = [
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(350),
+];
+/// Datagrams that wait to go out again.
+const MAX_REPEATS: usize = 64;
 /// Early datagrams kept, and how large each may be.
 const MAX_EARLY: usize = 8;
 const MAX_EARLY_BYTES: usize = 2_000;
@@ -110,6 +124,7 @@ pub struct Link {
     sources: Deque<SocketAddr, MAX_SOURCES>,
     admitted: usize,
     early: Deque<(SocketAddr, SocketAddr, Vec<u8>), MAX_EARLY>,
+    repeats: heapless::Vec<(Instant, Transmit), MAX_REPEATS>,
     local: Vec<IceCandidate>,
     remote: Vec<IceCandidate>,
     /// Where media goes now: our socket and the peer's address.
@@ -170,6 +185,9 @@ impl Link {
             );
         }
 
+        config.set_max_stun_rto(CHECK);
+        config.set_max_stun_retransmits(CHECKS);
+
         let mut rtc = config.build(now);
         let audio = Mid::from(remote.audio_mid().unwrap_or("0"));
         let mut api = rtc.direct_api();
@@ -220,6 +238,7 @@ impl Link {
             sources: Deque::new(),
             admitted: 0,
             early: Deque::new(),
+            repeats: heapless::Vec::new(),
             local: Vec::new(),
             remote: remote.candidates.iter().filter_map(ice_candidate).collect(),
             path: None,
@@ -276,7 +295,7 @@ impl Link {
             return;
         };
         let input = Input::Receive(now, receive);
-        // RFC 7983 §7: STUN begins with 0 or 1, DTLS with 20 to 63.
+        // RFC 7983 §7: STUN begins with 0 or 1.
         let first = data.first().copied().unwrap_or_default();
         if first < 2 {
             // `Rtc::accepts` takes anything from the nominated address.
@@ -296,7 +315,10 @@ impl Link {
             }
         } else if self.sources.iter().any(|s| *s == source) {
             self.feed(input);
-        } else if (20..64).contains(&first) && data.len() <= MAX_EARLY_BYTES {
+        } else if is_dtls(data)
+            && data.len() <= MAX_EARLY_BYTES
+            && !self.early.iter().any(|(_, _, early)| early == data)
+        {
             if self.early.is_full() {
                 self.early.pop_front();
             }
@@ -312,6 +334,9 @@ impl Link {
 
     /// Everything that came of the inputs so far.
     pub fn drain(&mut self, now: Instant, out: &mut Vec<Transmit>, events: &mut Vec<LinkEvent>) {
+        while let Some(due) = self.repeats.iter().position(|(at, _)| *at <= now) {
+            out.push(self.repeats.remove(due).1);
+        }
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
@@ -323,11 +348,18 @@ impl Link {
                     if t.contents.first().is_some_and(|b| *b >= 2) {
                         self.path = Some((t.source, t.destination));
                     }
-                    out.push(Transmit {
+                    let transmit = Transmit {
                         source: t.source,
                         destination: t.destination,
                         contents: t.contents.to_vec(),
-                    });
+                    };
+                    if is_dtls(&transmit.contents) {
+                        for after in REPEATS {
+                            // One that finds no room goes out once less.
+                            let _ = self.repeats.push((now + after, transmit.clone()));
+                        }
+                    }
+                    out.push(transmit);
                 }
                 Ok(Output::Event(e)) => events.extend(self.translate(now, e)),
                 Err(e) => {
@@ -386,7 +418,8 @@ impl Link {
 
     /// When [`Self::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Instant {
-        self.timeout
+        let repeats = self.repeats.iter().map(|(at, _)| *at);
+        repeats.fold(self.timeout, Instant::min)
     }
 
     /// False once nothing more can come of this link: the handshake failed, or it is closed.
@@ -484,6 +517,11 @@ impl Link {
             _ => None,
         }
     }
+}
+
+/// RFC 7983 §7.
+fn is_dtls(data: &[u8]) -> bool {
+    data.first().is_some_and(|b| (20..64).contains(b))
 }
 
 /// RFC 8842 §5.3: who takes which side of DTLS.

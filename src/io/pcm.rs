@@ -109,7 +109,7 @@ impl Stream {
             interleaved: vec![0; FRAME * channels * SAMPLE].into(),
             full: 0,
             filled: false,
-            reserve: Reserve::new(),
+            reserve: Reserve::default(),
             xruns: 0,
             pcm,
         })
@@ -134,6 +134,16 @@ impl Stream {
     /// Overruns or underruns since last asked.
     pub fn take_xruns(&mut self) -> u64 {
         std::mem::take(&mut self.xruns)
+    }
+
+    /// What the speaker was found to need, to begin with the next time.
+    pub fn reserve(&self) -> Reserve {
+        self.reserve.again()
+    }
+
+    /// Begins with what was found before.
+    pub fn set_reserve(&mut self, reserve: Reserve) {
+        self.reserve = reserve;
     }
 
     /// Tells ALSA that its descriptors had an event.
@@ -189,7 +199,8 @@ impl Stream {
     /// # Errors
     /// The device is gone; an underrun is none.
     pub fn playback(&mut self, mut pull: impl FnMut(&mut Frame)) -> Result<bool, String> {
-        let mut queued = match self.pcm.avail_update() {
+        // Asked of the hardware: what its last interrupt left is up to a period old.
+        let mut queued = match self.pcm.avail() {
             Ok(room) => self.buffer - room,
             Err(e) => {
                 self.recover(e)?;
@@ -272,7 +283,8 @@ impl Stream {
 }
 
 /// What the speaker should still hold when it is looked at.
-struct Reserve {
+#[derive(Clone, Copy)]
+pub struct Reserve {
     wanted: Frames,
     /// The least that it held since the last review.
     least: Frames,
@@ -281,13 +293,23 @@ struct Reserve {
     between_reviews: u32,
 }
 
-impl Reserve {
-    fn new() -> Self {
+impl Default for Reserve {
+    fn default() -> Self {
         Self {
             wanted: LEAST_RESERVE,
             least: Frames::MAX,
             review: FIRST_REVIEW,
             between_reviews: FIRST_REVIEW,
+        }
+    }
+}
+
+impl Reserve {
+    /// The same, to be reviewed anew.
+    fn again(&self) -> Self {
+        Self {
+            wanted: self.wanted,
+            ..Self::default()
         }
     }
 
@@ -329,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_speaker_that_ran_dry_is_given_more_and_later_less_again_in_small_steps() {
-        let mut reserve = Reserve::new();
+        let mut reserve = Reserve::default();
         assert_eq!(reserve.wanted, 240);
         reserve.ran_dry();
         assert_eq!(reserve.wanted, 480);
@@ -341,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_reserve_that_was_needed_once_stays_until_the_next_review() {
-        let mut reserve = Reserve::new();
+        let mut reserve = Reserve::default();
         reserve.ran_dry();
         reserve.look(359);
         assert_eq!(looks(&mut reserve, 1_999, 480), 480);
@@ -349,8 +371,19 @@ mod tests {
     }
 
     #[test]
+    fn the_next_call_begins_with_what_the_last_one_found_and_trusts_it_as_soon_as_the_first() {
+        let mut reserve = Reserve::default();
+        for _ in 0..3 {
+            reserve.ran_dry();
+        }
+        let mut next = reserve.again();
+        assert_eq!(looks(&mut next, 999, 960), 960);
+        assert_eq!(looks(&mut next, 1, 960), 840);
+    }
+
+    #[test]
     fn each_time_that_it_ran_dry_it_takes_twice_as_long_to_trust_it_again() {
-        let mut reserve = Reserve::new();
+        let mut reserve = Reserve::default();
         for _ in 0..3 {
             reserve.ran_dry();
         }

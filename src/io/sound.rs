@@ -11,7 +11,7 @@ use mio::{Registry, Token};
 
 use super::cards::{Wanted, cards, choose};
 use super::mixer;
-use super::pcm::{Stream, keep_alsa_quiet};
+use super::pcm::{Reserve, Stream, keep_alsa_quiet};
 use super::wav::{Echo, Microphone, Speaker};
 use super::worker::Worker;
 use crate::config::{Config, Device, WavOptions};
@@ -322,6 +322,8 @@ struct Port {
     pace: Pace,
     generation: u64,
     health: Health,
+    /// What this speaker was found to need, for as long as the program runs.
+    reserve: Reserve,
     /// The card that was told.
     card: Option<String>,
     note: Option<String>,
@@ -367,6 +369,7 @@ impl Port {
             pace: Pace::new(now),
             generation: 0,
             health: Health::default(),
+            reserve: Reserve::default(),
             card: None,
             note: None,
             flowed: None,
@@ -404,6 +407,7 @@ impl Port {
             && let AlsaState::Open { stream, .. } = std::mem::replace(state, AlsaState::Closed)
         {
             stream.deregister(registry);
+            self.reserve = stream.reserve();
             worker.discard(stream);
         }
     }
@@ -433,11 +437,13 @@ impl Port {
         let wanted = running && opened.generation == self.generation;
         match opened.stream {
             Ok((stream, _)) if !wanted => worker.discard(Box::new(stream)),
-            Ok((stream, card)) => {
+            Ok((mut stream, card)) => {
                 if card.is_some() && card != self.card {
+                    self.reserve = Reserve::default();
                     self.note(&format_args!("is {}", card.as_deref().unwrap_or_default()));
                     self.card = card;
                 }
+                stream.set_reserve(self.reserve);
                 self.pace.restart(now);
                 if self.end == End::Capture
                     && let Err(e) = stream.register(registry, self.token)

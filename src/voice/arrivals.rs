@@ -6,7 +6,7 @@
 //! and the late one is exceeded by one packet in a hundred of them; their distance is what a buffer has to bridge. Ten
 //! seconds, because over fewer the one in a hundred wanders and the wait with it, which is heard. What is over must
 //! not be bridged for so long: the late transit is at most the latest of the last three seconds. So the wait rises
-//! with the fifth late packet and falls after three calm seconds. It is the idea of NetEQ's delay histogram
+//! with the sixth late packet of 20 ms and falls after three calm seconds. It is the idea of NetEQ's delay histogram
 //! (webrtc/modules/audio_coding/neteq), with two windows in place of forgetting.
 
 use std::time::Instant;

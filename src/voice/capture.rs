@@ -4,12 +4,18 @@
 //! less than its voice. While the microphone is closed nothing is sent and the timestamp runs on; the first
 //! packet after a pause carries the marker (RFC 3551 §4.1). The last packet of a talk spurt is one byte long: the
 //! frame that Opus sends when it stops transmitting (RFC 6716 §2.1.9, RFC 7587 §3.1.3). It tells the receiver that
-//! what follows is a pause and not a loss. So it is with an open microphone into which nobody speaks ([`super::pauses`]), once the
-//! path is known and as long as nothing is lost on it: losses are seen only where packets are.
+//! what follows is a pause and not a loss. So it is with an open microphone into which nobody speaks ([`super::pauses`]),
+//! once the path is known and as long as nothing is lost on it: losses are seen only where packets are.
+//!
+//! Many a word begins softly, and is told from the background a little late. So a pause ends with the frame before the first
+//! that was told, as half of a packet that goes out 10 ms sooner for it: nothing comes later. Without that frame words lose 2
+//! to 9 dB in their first 10 to 30 ms, and up to 0.1 of PESQ; with it, next to nothing. Lower thresholds, or high frequencies
+//! looked at by themselves, add nothing to that, and send up to half as much again.
 //!
 //! What each packet carries and costs, [`super::redundancy`] decides. The encoder's bit rate is variable: a constant one
-//! takes half as much again and sounds the same. RFC 6562 warns that the sizes of variable-rate packets may tell an eavesdropper which of a
-//! few known phrases is said; in free talk they tell little, and copies, which make a packet's size that of several, blur it further.
+//! takes half as much again and sounds the same. RFC 6562 warns that the sizes of variable-rate packets may tell an
+//! eavesdropper which of a few known phrases is said; in free talk they tell little, and copies, which make a packet's size
+//! that of several, blur it further.
 
 use opus::{Application, Bandwidth, Bitrate, Channels, Encoder, Signal};
 
@@ -31,7 +37,7 @@ const NARROW: Bandwidth = Bandwidth::Wideband;
 const COMPLEXITY: i32 = 4;
 /// A payload with its copies, bytes: fits a datagram on every path.
 const LARGEST_RED: usize = 1100;
-/// Packets without a pause, from which the peer tells how the path is: 5 s.
+/// Packets at the start among which there is no pause, so that the peer can tell how the path is: 5 s.
 const KNOWN: u32 = 250;
 /// Largest Opus frame (RFC 6716 §3.4, R2).
 const LARGEST: usize = 1275;
@@ -60,7 +66,7 @@ pub struct Capture {
     /// Packets made so far, up to [`KNOWN`].
     made: u32,
     spurt: Spurt,
-    /// What the next packet has so far: at most one frame between pushes.
+    /// What the next packet has so far, in a pause what it would begin with: at most one frame between pushes.
     samples: heapless::Vec<i16, PACKET>,
     /// Of the next frame.
     timestamp: u32,
@@ -154,11 +160,15 @@ impl Capture {
             Heard::Voice => self.pauses.update(&heard),
             Heard::Nothing => self.pauses.end(),
         };
-        let is_update = pause >= UPDATE && pause % UPDATE < (PACKET / FRAME) as u32;
+        let is_update = pause >= UPDATE && pause.is_multiple_of(UPDATE);
         let is_sent = pause == 0 || is_update || !self.may_pause();
         let passed = if is_sent { passed } else { Heard::Nothing };
         self.spurt = match (passed, self.spurt) {
-            (Heard::Voice, Spurt::Over) => Spurt::On { first: pause == 0 },
+            (Heard::Voice, Spurt::Over) => {
+                // Not those of before the pause: the peer would wait as long for copies as it was.
+                self.copies.forget();
+                Spurt::On { first: pause == 0 }
+            }
             (Heard::Voice, Spurt::On { first } | Spurt::Ending { first, .. }) => {
                 Spurt::On { first }
             }
@@ -172,9 +182,12 @@ impl Capture {
         self.meter.update(&heard);
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
         if matches!(self.spurt, Spurt::Over) {
-            return;
+            self.samples.clear();
+            if pause == 0 {
+                return;
+            }
         }
-        // Never refused: what is full is taken out below.
+        // Never refused: what is full is taken out below, and in a pause one frame alone is kept.
         let _ = self.samples.extend_from_slice(&heard);
         if self.samples.is_full()
             && let Some(packet) = self.finish()
@@ -257,9 +270,6 @@ impl Capture {
             return None;
         }
         let timestamp = self.timestamp.wrapping_sub(PACKET as u32);
-        if marker {
-            self.copies.forget();
-        }
         let red = self.wrap(timestamp);
         self.copies.keep(timestamp, &self.payload);
         Some(Packet {
@@ -389,11 +399,14 @@ mod tests {
         assert_eq!(capture.level_dbfs(), -96);
     }
 
+    fn faint(i: usize) -> Frame {
+        (0..FRAME).map(|k| ((k * k + i) % 41) as i16 - 20).collect()
+    }
+
     /// When packets go in a pause, in frames from its first on, and which of them say that it is one.
     fn in_a_pause(capture: &mut Capture) -> Vec<(usize, bool)> {
-        let faint = |i: usize| (0..FRAME).map(|k| ((k * k + i) % 41) as i16 - 20).collect();
         let mut packets = Vec::new();
-        for i in 0..160 {
+        for i in 0..150 {
             capture.push(&faint(i), true, |p| packets.push((i, p.payload.len() == 1)));
         }
         packets
@@ -412,21 +425,44 @@ mod tests {
             packets[20..],
             [
                 (41, true),
-                (80, false),
-                (82, true),
-                (120, false),
-                (122, true)
+                (79, false),
+                (81, true),
+                (119, false),
+                (121, true)
             ]
         );
-        let speaks = pushes(&mut capture, true, 4);
-        assert_eq!(speaks.iter().flatten().count(), 2);
+    }
+
+    #[test]
+    fn a_pause_ends_at_the_first_frame_of_voice_with_a_packet_that_holds_the_one_before_too() {
+        let mut capture = Capture::new().unwrap();
+        pushes(&mut capture, true, 500);
+        in_a_pause(&mut capture);
+        assert_eq!(
+            pushes(&mut capture, true, 4),
+            [
+                Some((649 * 480, true, false)),
+                None,
+                Some((651 * 480, false, false)),
+                None
+            ]
+        );
+        // One that closed meanwhile keeps nothing.
+        in_a_pause(&mut capture);
+        for i in 0..2 {
+            capture.push(&faint(i), false, |p| panic!("{p:?}"));
+        }
+        assert_eq!(
+            pushes(&mut capture, true, 2),
+            [None, Some((806 * 480, true, false))]
+        );
     }
 
     #[test]
     fn while_the_path_is_not_known_or_loses_packets_pauses_are_sent() {
         let mut capture = Capture::new().unwrap();
         pushes(&mut capture, true, 320);
-        assert_eq!(in_a_pause(&mut capture).len(), 80);
+        assert_eq!(in_a_pause(&mut capture).len(), 75);
         capture.set_red(Some(111));
         pushes(&mut capture, true, 500);
         for _ in 0..20 {
@@ -436,7 +472,34 @@ mod tests {
                 rtt: None,
             });
         }
-        assert_eq!(in_a_pause(&mut capture).len(), 80);
+        assert_eq!(in_a_pause(&mut capture).len(), 75);
+    }
+
+    #[test]
+    fn losses_that_are_reported_in_a_pause_end_it_with_copies_from_then_on_only() {
+        let mut capture = Capture::new().unwrap();
+        capture.set_red(Some(111));
+        pushes(&mut capture, true, 500);
+        // The last packet, which says so, is of the 42nd frame.
+        for i in 0..52 {
+            capture.push(&faint(i), true, |_| {});
+        }
+        for _ in 0..20 {
+            capture.handle_feedback(Feedback {
+                packets: 25,
+                lost: 5,
+                rtt: None,
+            });
+        }
+        let mut offsets = Vec::new();
+        for i in 0..10 {
+            capture.push(&faint(i), true, |p| {
+                let red = p.red.then(|| red::parse(p.payload).unwrap().redundant);
+                offsets.push(red.map(|r| r.iter().map(|b| b.offset / 960).collect::<Vec<_>>()));
+            });
+        }
+        let copies = [None, Some(vec![1]), Some(vec![2, 1]), Some(vec![2, 1])];
+        assert_eq!(offsets[..4], copies);
     }
 
     #[test]

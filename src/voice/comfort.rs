@@ -1,9 +1,10 @@
 //! Comfort noise: what is played while the sender pauses, in place of its background.
 //!
-//! White noise through an all-pole filter that has the background's spectrum, found by linear prediction (autocorrelation method,
-//! Levinson and Durbin; as RFC 3389 describes it for the sender's side). libopus makes comfort noise of its own where its SILK half
-//! ran: it is steady for minutes, 1.3 dB under the background, 30 µs a frame. Where the encoder's CELT half ran, which it chooses by
-//! itself after minutes of pause, there is none: 4 dB over the background first, then 12 dB under it. So it is made here, at 13 µs a frame, and 100 µs where a pause begins.
+//! White noise through an all-pole filter that has the background's spectrum, found by linear prediction (autocorrelation
+//! method, Levinson and Durbin; as RFC 3389 describes it for the sender's side). libopus makes comfort noise of its own where
+//! its SILK half ran: it is steady for minutes, 1.3 dB under the background, 30 µs a frame. Where the encoder's CELT half ran,
+//! which it chooses by itself after minutes of pause, there is none: 4 dB over the background first, then 12 dB under it. So it
+//! is made here, at 13 µs a frame, and 100 µs where a pause begins.
 
 use super::frame::{FRAME, RATE};
 

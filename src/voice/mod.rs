@@ -1,9 +1,10 @@
 //! Sound as arithmetic on frames: no device, no clock, no allocation per frame.
 //!
-//! Microphone frames go through [`clean`], [`gate`] and [`capture`] to packets; packets go through [`playout`] to speaker frames. Inside
-//! [`playout`], [`store`] puts packets in order, [`arrivals`] says how long a packet should wait, and [`stretch`]
-//! moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself; [`comfort`] fills the sender's
-//! pauses. [`quality`] says how well it is heard, [`tones`] come on top, [`soundcheck`] tries the box by itself.
+//! Microphone frames go through [`clean`], [`gate`] and [`capture`] to packets, but for those of [`pauses`]; packets go through
+//! [`playout`] to speaker frames. Inside [`playout`], [`store`] puts packets in order, [`arrivals`] says how long a packet should
+//! wait, and [`stretch`] moves the wait there without a gap; [`payload`] reads what an Opus packet says of itself; [`comfort`]
+//! fills the sender's pauses, and [`stats`] counts. [`quality`] says how well it is heard, [`tones`] come on top, [`soundcheck`]
+//! tries the box by itself.
 //!
 //! Against losses packets carry [`copies`] of earlier ones, as [`red`] writes them; [`redundancy`] says how many, and
 //! [`recovery`] how long the other end waits for them.

@@ -66,6 +66,7 @@ impl Pauses {
         };
         self.quiet.saturating_sub(HANGOVER)
     }
+
     /// The microphone is closed: when it opens, that is no pause, and what the background was is still known.
     pub fn end(&mut self) -> u32 {
         self.quiet = 0;

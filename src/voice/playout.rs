@@ -357,11 +357,6 @@ impl Playout {
         share.get()
     }
 
-    /// The same in percent: 0 to 100.
-    pub fn concealed_percent(&self) -> u8 {
-        (self.concealed() * 100.0).round() as u8
-    }
-
     /// How much longer than by chance what was made up was each time (BurstR of ITU-T G.107), 1 or more.
     pub fn burst_ratio(&self) -> f32 {
         let (concealed, begun) = (self.concealed.get(), self.gaps.get());
@@ -517,7 +512,7 @@ impl Playout {
         first.span.timestamp - self.next
     }
 
-    /// Adds at least one sample.
+    /// Decodes or makes up what comes next: at least one sample, but for a packet that is left out as a whole.
     fn step(&mut self) {
         let need = FRAME - self.sound.len();
         let Some(first) = self.store.first() else {

@@ -167,12 +167,7 @@ pub struct Redundancy {
     bound: f32,
     /// A trial with fewer copies, and the share lost before.
     trial: Option<f32>,
-    ceiling: usize,
-    hold: u32,
-    this_hold: u32,
-    next_hold: u32,
-    /// The ceiling's last step was down.
-    stepped_down: bool,
+    ceiling: Ceiling,
     least_rtt: Option<Duration>,
     /// Reports in a row whose round trip says that a queue has grown.
     slow: u32,
@@ -195,11 +190,7 @@ impl Redundancy {
             unchanged: 0,
             bound: MANY,
             trial: None,
-            ceiling: MOST_COPIES,
-            hold: 0,
-            this_hold: HOLD.0,
-            next_hold: HOLD.0,
-            stepped_down: false,
+            ceiling: Ceiling::new(),
             least_rtt: None,
             slow: 0,
             waits: true,
@@ -239,7 +230,7 @@ impl Redundancy {
                 self.choose(packets);
             }
         }
-        self.copies = self.copies.min(self.ceiling);
+        self.copies = self.copies.min(self.ceiling.copies);
         self.draw_up();
     }
 
@@ -309,7 +300,7 @@ impl Redundancy {
         if wanted > 0 && self.bursty > 0 {
             wanted += 1;
         }
-        let wanted = wanted.min(self.ceiling);
+        let wanted = wanted.min(self.ceiling.copies);
         self.calm = self.calm.saturating_add(packets);
         if (wanted == 0) != (self.copies == 0) {
             self.unchanged = 0;
@@ -336,17 +327,12 @@ impl Redundancy {
             0
         };
         if self.slow > 0 && self.slow.is_multiple_of(SLOW) {
-            self.lower_ceiling(self.copies.saturating_sub(1));
+            self.ceiling.lower(self.copies.saturating_sub(1));
         }
     }
 
     fn watch_losses(&mut self, packets: u32) {
-        self.hold = self.hold.saturating_sub(packets);
-        if self.hold == 0 && self.ceiling < MOST_COPIES {
-            self.ceiling += 1;
-            self.stepped_down = false;
-            self.hold = RETRY;
-        }
+        self.ceiling.pass(packets);
         let now = self.lost(WINDOW);
         self.unchanged = self.unchanged.saturating_add(packets);
         if let Some(before) = self.trial {
@@ -356,28 +342,17 @@ impl Redundancy {
                 self.unchanged = 0;
                 self.bound = MORE.0 + MORE.1 * with_fewer;
                 if with_fewer < before * FEWER {
-                    self.lower_ceiling(0);
+                    self.ceiling.lower(0);
                 }
             }
         } else if self.copies == 0 {
             if self.unchanged >= WINDOW / 2 {
                 self.bound = MORE.0 + MORE.1 * now;
             }
-        } else if self.unchanged >= WINDOW && now > self.bound {
+        } else if self.unchanged >= WINDOW && now.min(self.lost(TRIAL.0)) > self.bound {
+            // Losses that were over before a trial would seem to be over because of it.
             self.trial = Some(now);
             self.unchanged = 0;
-        }
-    }
-
-    fn lower_ceiling(&mut self, copies: usize) {
-        if copies < self.ceiling {
-            self.ceiling = copies;
-            // Steps down of one and the same jam are held as long as the first.
-            if !std::mem::replace(&mut self.stepped_down, true) {
-                self.this_hold = self.next_hold;
-                self.next_hold = (self.next_hold * 2).min(HOLD.1);
-            }
-            self.hold = self.this_hold;
         }
     }
 
@@ -408,6 +383,55 @@ impl Redundancy {
             bitrate: rate.min(most),
             narrow: copies >= NARROW,
         };
+    }
+}
+
+/// How many copies may be sent, where more would fill a queue.
+#[derive(Debug)]
+struct Ceiling {
+    copies: usize,
+    /// Packets until it rises by one.
+    left: u32,
+    /// Packets that it stays where this jam lowered it, and where the next one does.
+    hold: u32,
+    next_hold: u32,
+    /// Its last step was down.
+    fell: bool,
+}
+
+impl Ceiling {
+    /// As many as there can be.
+    fn new() -> Self {
+        Self {
+            copies: MOST_COPIES,
+            left: 0,
+            hold: HOLD.0,
+            next_hold: HOLD.0,
+            fell: false,
+        }
+    }
+
+    /// So many packets were sent: it may rise.
+    fn pass(&mut self, packets: u32) {
+        self.left = self.left.saturating_sub(packets);
+        if self.left == 0 && self.copies < MOST_COPIES {
+            self.copies += 1;
+            self.fell = false;
+            self.left = RETRY;
+        }
+    }
+
+    /// No more than so many copies for a while, each time for twice as long. Steps down of one and the same jam are held as long as
+    /// the first.
+    fn lower(&mut self, copies: usize) {
+        if copies < self.copies {
+            self.copies = copies;
+            if !std::mem::replace(&mut self.fell, true) {
+                self.hold = self.next_hold;
+                self.next_hold = (self.next_hold * 2).min(HOLD.1);
+            }
+            self.left = self.hold;
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub struct PlayoutStats {
     pub concealed_ms: u64,
     /// Times that voice ran out though the sender had not said that it pauses.
     pub underruns: u64,
-    /// Packets thrown away because more than 240 ms were at hand, or that fit nothing.
+    /// Packets thrown away because too much was at hand (240 ms, or 60 ms more than the wait), or that fit nothing.
     pub discarded: u64,
     /// Left out to shorten the wait, ms.
     pub shortened_ms: u64,
@@ -95,6 +95,11 @@ impl Share {
         let old = ((window - total * fresh) / self.total.max(1.0)).clamp(0.0, 1.0);
         self.total = self.total * old + total * fresh;
         self.part = (self.part * old + part as f32 * fresh).clamp(0.0, self.total);
+    }
+
+    /// From now on it is 0 of what was looked at so far.
+    pub fn clear(&mut self) {
+        self.part = 0.0;
     }
 
     /// 0 to 1.

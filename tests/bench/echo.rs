@@ -5,12 +5,12 @@
 //! frame takes, build it as the program is built (`cargo run --release --example echo`).
 
 mod random;
+mod wav;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
-use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use realfft::RealFftPlanner;
 use sotto::voice::clean::Cleaner;
 use sotto::voice::clean::DELAY;
@@ -29,6 +29,9 @@ struct Args {
     /// A folder for what goes in and comes out, for `score`.
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// Instead: what a speaker played, what the microphone heard meanwhile, and where to put what is sent of it.
+    #[arg(long, num_args = 3, value_names = ["FAR", "MICROPHONE", "OUT"])]
+    again: Option<Vec<PathBuf>>,
 }
 
 /// The way from speaker to microphone, at -6 dB.
@@ -49,11 +52,11 @@ fn main() {
     // The loop's thread does so.
     sotto::io::this_thread::flush_denormals_to_zero();
     let args = Args::parse();
-    let mut reader = WavReader::open(&args.speech).expect("the speech can be read");
-    let speech: Vec<f64> = reader
-        .samples::<i16>()
-        .map(|s| s.expect("16 bit").into())
-        .collect();
+    if let Some([far, microphone, out]) = args.again.as_deref() {
+        write(out, &clean(&read(far), &read(microphone)).0);
+        return;
+    }
+    let speech = read(&args.speech);
     let plain = |ms| Way {
         ms,
         room: 0,
@@ -93,6 +96,10 @@ fn main() {
             args.keep.as_ref().map(|k| k.join(number.to_string())),
         );
     }
+    println!("\n| both all the time | near voice lost by second, dB |\n|---|---|");
+    let keep = |name| args.keep.as_ref().map(|k| k.join(name));
+    at_once("a headset", None, &speech, keep("headset"));
+    at_once("120 ms", Some(plain(120)), &speech, keep("at-once"));
     alone(&speech, None, args.keep.as_ref().map(|k| k.join("clean")));
     alone(
         &speech,
@@ -128,8 +135,7 @@ fn run(name: &str, way: Way, speech: &[f64], keep: Option<PathBuf>) {
     };
     let said = &near[BOTH.start + SECOND / 2..BOTH.end - SECOND / 2];
     let heard = &out[BOTH.start + SECOND / 2 + DELAY..][..said.len()];
-    let common: f64 = said.iter().zip(heard).map(|(s, h)| s * h).sum();
-    let lost = -20.0 * (common / power(said)).log10();
+    let lost = lost(said, heard);
     println!(
         "| {name} | {} | {lost:.1} | {} | {micros:.0} |",
         by_second(0, 8),
@@ -139,6 +145,33 @@ fn run(name: &str, way: Way, speech: &[f64], keep: Option<PathBuf>) {
         write(&keep.with_extension("near.wav"), &near[BOTH]);
         write(&keep.with_extension("out.wav"), &out[BOTH]);
     }
+}
+
+/// Both talk all the time, and what the speaker plays is heard in the microphone or, with a headset, is not.
+fn at_once(name: &str, echo: Option<Way>, speech: &[f64], keep: Option<PathBuf>) {
+    let looped = |from: usize| speech.iter().copied().cycle().skip(from).take(ALL);
+    let far: Vec<f64> = looped(0).collect();
+    let near: Vec<f64> = looped(speech.len() / 2).collect();
+    let echo = echo.map_or_else(|| vec![0.0; ALL], |way| way.carry(&far, 1));
+    let microphone: Vec<f64> = near.iter().zip(&echo).map(|(n, e)| n + e).collect();
+    let (out, _) = clean(&far, &microphone);
+    let lost: Vec<String> = (0..19)
+        .map(|s| {
+            let range = s * SECOND..(s + 1) * SECOND;
+            format!("{:.1}", lost(&near[range.clone()], &out[DELAY..][range]))
+        })
+        .collect();
+    println!("| {name} | {} |", lost.join(" "));
+    if let Some(keep) = keep {
+        write(&keep.with_extension("said.wav"), &near);
+        write(&keep.with_extension("heard.wav"), &out);
+    }
+}
+
+/// How much softer what was said is in what was heard, dB.
+fn lost(said: &[f64], heard: &[f64]) -> f64 {
+    let common: f64 = said.iter().zip(heard).map(|(s, h)| s * h).sum();
+    -20.0 * (common.max(0.0) / power(said)).log10()
 }
 
 /// The near voice and a silent speaker.
@@ -233,6 +266,10 @@ impl Way {
     }
 }
 
+fn read(path: &Path) -> Vec<f64> {
+    wav::read(path).into_iter().map(f64::from).collect()
+}
+
 fn power(samples: &[f64]) -> f64 {
     samples.iter().map(|s| s * s).sum()
 }
@@ -243,20 +280,8 @@ fn ratio(before: &[f64], after: &[f64]) -> f64 {
     10.0 * ((power(before) + least) / (power(after) + least)).log10()
 }
 
-fn write(path: &PathBuf, samples: &[f64]) {
-    let spec = WavSpec {
-        channels: 1,
-        sample_rate: RATE,
-        bits_per_sample: 16,
-        sample_format: SampleFormat::Int,
-    };
-    let mut writer = WavWriter::create(path, spec).expect("the file can be made");
-    for &sample in samples {
-        writer
-            .write_sample(sample as i16)
-            .expect("the disk has room");
-    }
-    writer.finalize().expect("the disk has room");
+fn write(path: &Path, samples: &[f64]) {
+    wav::write(path, samples.iter().map(|&s| s as i16));
 }
 
 fn hiss(random: &mut Random, dbfs: Option<f64>) -> f64 {

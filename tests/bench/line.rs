@@ -4,13 +4,13 @@
 //! The wire has the lab's own faults, by the same names. The peer's reports of loss come four times a second.
 
 mod random;
+mod wav;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use sotto::voice::capture::{Capture, Packet};
 use sotto::voice::frame::{FRAME, Frame, RATE, silence};
 use sotto::voice::playout::Playout;
@@ -49,6 +49,7 @@ struct Args {
     /// How much faster the speaker's clock is than the microphone's.
     #[arg(long, default_value_t = 0.0, allow_hyphen_values = true)]
     ppm: f64,
+    /// Of all that is random.
     #[arg(long, default_value_t = 7)]
     seed: u64,
     /// The peer takes no RED, as a browser without it.
@@ -64,8 +65,7 @@ struct Args {
 
 fn main() {
     let args = Args::parse();
-    let mut reader = WavReader::open(&args.speech).expect("the speech can be read");
-    let speech: Vec<i16> = reader.samples().map(|s| s.expect("16 bit")).collect();
+    let speech = wav::read(&args.speech);
     let mut said = vec![0; LEAD * RATE as usize];
     for _ in 0..args.times {
         said.extend_from_slice(&speech);
@@ -131,8 +131,6 @@ fn main() {
             pulls += 1;
         }
     }
-    write(&args.said, &said);
-    write(&args.heard, &heard);
     let seconds = said.len() as f64 / f64::from(RATE);
     let stats = serde_json::to_value(playout.stats()).expect("counters are JSON");
     println!(
@@ -145,20 +143,8 @@ fn main() {
             "playout": stats,
         })
     );
-}
-
-fn write(path: &PathBuf, samples: &[i16]) {
-    let spec = WavSpec {
-        channels: 1,
-        sample_rate: RATE,
-        bits_per_sample: 16,
-        sample_format: SampleFormat::Int,
-    };
-    let mut writer = WavWriter::create(path, spec).expect("the file can be made");
-    for &sample in samples {
-        writer.write_sample(sample).expect("the disk has room");
-    }
-    writer.finalize().expect("the disk has room");
+    wav::write(&args.said, said);
+    wav::write(&args.heard, heard);
 }
 
 struct Wire<'a> {

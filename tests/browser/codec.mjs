@@ -100,12 +100,13 @@ export const codecCases = {
 
   async "no flipped bit ever opens"() {
     const { master, offer } = await example();
-    let found = 0;
+    let opened = 0;
     const bits = offer.bytes.length * 8, flip = i => offer.bytes.map((byte, at) => at === i >> 3 ? byte ^ 1 << (i & 7) : byte);
-    // With the check as it was, the reader sees the damage; with the check made anew, the tag does not fit.
-    for (let i = 0; i < bits; i++) if (await reason(codec.find(`sotto2o${Buffer.from(flip(i)).toString("base64url")}`)) === "nothing") found += 1;
-    for (let i = 8; i < bits - 16; i++) if (await reason(rechecked(flip(i)).then(whole => codec.v2.openOffer(master, { ...offer, bytes: whole }))) !== "passphrase") found += 1;
-    equal("flips that open", found, 0);
+    const open = bytes => reason(codec.v2.openOffer(master, { ...offer, bytes }));
+    // With the check as it was, the reader sees the damage, but for one in 65 536, which the tag does not fit; as with the check made anew.
+    for (let i = 0; i < bits; i++) if (await reason(codec.find(`sotto2o${Buffer.from(flip(i)).toString("base64url")}`)) === "nothing" && await open(flip(i)) !== "passphrase") opened += 1;
+    for (let i = 8; i < bits - 16; i++) if (await rechecked(flip(i)).then(open) !== "passphrase") opened += 1;
+    equal("flips that open", opened, 0);
   },
 
   async "a hostile text takes no more than linear time"() {

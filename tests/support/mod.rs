@@ -2,16 +2,19 @@
 
 #![allow(dead_code, missing_docs)]
 
+mod setup;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sotto::intercom::code::seal::derive;
-use sotto::intercom::console::Mode;
 use sotto::intercom::panel::{Button, Levels};
 use sotto::intercom::passphrase::Passphrase;
-use sotto::intercom::{Input, Intercom, Output, Setup};
+use sotto::intercom::{End as Device, Input, Intercom, Output, Setup};
 use sotto::voice::frame::{FRAME, Frame, RATE, silence};
+
+pub use setup::setup;
 
 pub const A: usize = 0;
 pub const B: usize = 1;
@@ -110,7 +113,8 @@ pub struct World {
     pub wire: Wire,
     flights: Vec<Flight>,
     order: u64,
-    seed: u64,
+    /// What the wire's chances come from.
+    pub seed: u64,
     noise: u64,
     began: Instant,
     next_frame: Instant,
@@ -129,15 +133,9 @@ fn end(now: Instant, index: usize, passphrase: Option<&str>, tones: bool, proces
     let mut seed = 1_000 + index as u64;
     let setup = Setup {
         passphrase: passphrase.and_then(Passphrase::new),
-        volume: 100,
-        mode: Mode::Open,
         tones,
         processing,
-        stun: Vec::new(),
-        remembered: None,
-        can_quit: true,
-        check_only: false,
-        problems: Vec::new(),
+        ..setup()
     };
     let fill = move |bytes: &mut [u8]| {
         for b in bytes {
@@ -418,6 +416,12 @@ impl World {
                 Output::Sound(on) => {
                     self.ends[i].sound = on;
                     self.next_frame = self.now;
+                    if on {
+                        for device in [Device::Capture, Device::Playback] {
+                            let runs = Input::Device(device, Ok(()));
+                            self.ends[i].intercom.handle_input(self.now, runs);
+                        }
+                    }
                 }
                 Output::Stick(order) => self.ends[i].orders.push(order),
                 Output::Remember(remembered) => self.ends[i].remembered.push(remembered),

@@ -54,7 +54,7 @@ fn while_little_is_known_every_late_packet_counts() {
 }
 
 #[test]
-fn a_line_that_became_slower_is_believed_at_the_fifth_packet_of_ten_seconds() {
+fn a_line_that_became_slower_is_believed_at_the_sixth_packet_of_ten_seconds() {
     let slower = |from: i64| move |i: i64| if i >= from { 60 } else { 0 };
     assert_eq!(arrivals(500, slower(495)).estimate().unwrap().late, 0);
     assert_eq!(

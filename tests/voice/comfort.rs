@@ -110,7 +110,7 @@ fn the_background_goes_on_in_a_pause_for_minutes_never_louder_and_without_a_hum(
     }
     let stats = sender.playout.stats();
     assert_eq!((stats.lost, stats.concealed_ms, stats.underruns), (0, 0, 0));
-    assert_eq!(sender.playout.concealed_percent(), 0);
+    assert_eq!(sender.playout.concealed(), 0.0);
 }
 
 #[test]

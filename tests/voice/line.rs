@@ -199,6 +199,11 @@ pub fn quietest(sound: &[i16]) -> i8 {
     sound.chunks_exact(FRAME).map(level_dbfs).min().unwrap()
 }
 
+/// Packets come after 40 ms, but for those of which `lose` says that they do not.
+pub fn losing(mut lose: impl FnMut(u64) -> bool) -> impl FnMut(u64) -> Vec<u64> {
+    move |i| if lose(i) { vec![] } else { vec![40] }
+}
+
 pub fn always(ms: u64) -> impl FnMut(u64) -> Vec<u64> {
     move |_| vec![ms]
 }

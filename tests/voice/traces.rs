@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use sotto::voice::playout::PlayoutStats;
 
-use crate::line::{Line, Random, always, phrases, quietest};
+use crate::line::{Line, Random, always, losing, phrases, quietest};
 
 /// Someone who speaks in phrases, with pauses between them.
 fn talker() -> Line {
@@ -107,7 +107,7 @@ fn ten_seconds_without_a_packet_are_over_with_the_first_one_after() {
     let mut line = talker();
     line.run(10.0, always(40));
     let before = line.stats().clone();
-    line.run(10.0, |_| vec![]);
+    line.run(10.0, losing(|_| true));
     assert_eq!(line.last(9.0), [0; 9 * 48_000]);
     line.run(0.2, always(40));
     assert!(
@@ -117,7 +117,7 @@ fn ten_seconds_without_a_packet_are_over_with_the_first_one_after() {
     );
     line.run(5.0, always(40));
     assert!(longest(&line, 4.5) <= 20, "{:?}", line.stats());
-    assert!(line.playout.concealed_percent() <= 2);
+    assert!(line.playout.concealed() < 0.025);
     assert!(line.stats().restarts <= before.restarts + 1);
     // The first packet might belong to nothing; the second says that it does not.
     assert!(line.stats().discarded <= before.discarded + 1);
@@ -159,10 +159,10 @@ fn how_long_gaps_are_is_told_from_how_many_there_are() {
     };
     assert_eq!(ratio(&mut always(40)), (1.0, 0.0));
     // One packet in ten, alone; and five in a row out of fifty.
-    let (alone, share) = ratio(&mut |i| if i % 10 == 0 { vec![] } else { vec![40] });
+    let (alone, share) = ratio(&mut losing(|i| i % 10 == 0));
     assert!((1.0..1.1).contains(&alone), "{alone}");
     assert!((0.05..0.13).contains(&share), "{share}");
-    let (together, share) = ratio(&mut |i| if i % 50 < 5 { vec![] } else { vec![40] });
+    let (together, share) = ratio(&mut losing(|i| i % 50 < 5));
     assert!((3.5..5.0).contains(&together), "{together}");
     assert!((0.05..0.13).contains(&share), "{share}");
 }
@@ -196,15 +196,17 @@ proptest! {
         let mut bad = false;
         let mut line = talker();
         // Gilbert: a tenth of the packets, four in a row.
-        line.run(30.0, |_| {
+        let lose = |_| {
             bad = random.uniform() < if bad { 0.75 } else { 0.1 / 0.9 / 4.0 };
-            if bad { vec![] } else { vec![40] }
-        });
+            bad
+        };
+        line.run(30.0, losing(lose));
         let stats = line.stats();
         prop_assert!(stats.concealed_ms <= (stats.lost + stats.underruns) * 20, "{:?}", stats);
         prop_assert_eq!((stats.discarded, stats.restarts), (0, 1));
-        line.run(40.0, always(40));
-        prop_assert_eq!(line.playout.concealed_percent(), 0);
+        // Fifteen seconds of voice say that it is over; of phrases five in a hundred are not sent.
+        line.run(20.0, always(40));
+        prop_assert!(line.playout.concealed() < 0.005, "{}", line.playout.concealed());
         prop_assert!(longest(&line, 1.0) <= 20, "{:?}", line.stats());
     }
 

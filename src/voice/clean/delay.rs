@@ -90,6 +90,11 @@ impl Delay {
         Some(self.found)
     }
 
+    /// Whether the last look was clear.
+    pub fn is_found(&self) -> bool {
+        self.found.looks > 0
+    }
+
     /// The highest score in a range of lags.
     pub fn score(&self, lags: std::ops::Range<usize>) -> f32 {
         let scores = self.scores.get(lags).unwrap_or_default();

@@ -27,6 +27,10 @@ const AFTER: usize = 6;
 const SURE: u32 = 5;
 /// … and before the filter is moved: two voices at once may look alike for a while.
 const SURER: u32 = 20;
+/// … or is used at all, unless it is as plain as this.
+const PLAIN: f32 = 0.08;
+/// Looks that find nothing, after which there is no echo any more: 5 s. Two voices at once are taken for one now and then.
+const GONE: u32 = 250;
 /// … and how much clearer than any that the filter covers.
 const BETTER: f32 = 2.0;
 /// The filter is of no use if so much of the power is left …
@@ -69,6 +73,8 @@ pub struct Echo {
     partitions: Box<[Partition]>,
     /// Which partition is made causal next.
     next: usize,
+    /// Looks since the last one that was clear.
+    missed: u32,
     last: [f32; FRAME],
     last_left: [f32; FRAME],
     spectrum: Spectrum,
@@ -100,6 +106,7 @@ impl Echo {
             heard: Delay::new(),
             left: Delay::new(),
             lag: None,
+            missed: 0,
             partitions: vec![FRESH; PARTITIONS].into(),
             next: 0,
             last: [0.0; FRAME],
@@ -140,7 +147,13 @@ impl Echo {
         if looks {
             self.load(&last, frame, transform);
             if let Some(found) = self.heard.look(now, &self.spectrum, reference) {
+                self.missed = 0;
                 self.place(&found);
+            } else if self.lag.is_some() {
+                self.missed += 1;
+                if self.missed > GONE {
+                    self.lose();
+                }
             }
         }
         let lag = self.lag? as u64;
@@ -173,7 +186,7 @@ impl Echo {
     /// The microphone hears an echo: the filter begins before it.
     fn place(&mut self, found: &Found) {
         let is_new = match self.covered() {
-            None => found.looks >= SURE,
+            None => found.looks >= if found.score > PLAIN { SURE } else { SURER },
             Some(covered) => {
                 !covered.contains(&found.lag)
                     && found.looks >= SURER
@@ -258,9 +271,20 @@ impl Echo {
         }
         if self.powers[1] > HARM * self.powers[0] {
             self.partitions.fill(FRESH);
+            // It may be that there never was an echo.
+            if !self.heard.is_found() {
+                self.lose();
+            }
             self.powers = [0.0; 2];
             self.drift = Drift::new();
         }
+    }
+
+    /// There is no such echo.
+    fn lose(&mut self) {
+        self.lag = None;
+        self.missed = 0;
+        self.drift = Drift::new();
     }
 
     /// Moves the filter to another lag with what it has learnt; all of it is in doubt.

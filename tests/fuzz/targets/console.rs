@@ -1,25 +1,22 @@
 //! Any bytes into an intercom's console, in any portions, with time passing in between.
 #![no_main]
 
+#[path = "../../support/setup.rs"]
+mod setup;
+
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use sotto::intercom::console::Mode;
 use sotto::intercom::{Input, Intercom, Setup};
 
+use setup::setup;
+
 fuzz_target!(|portions: Vec<(u8, Vec<u8>)>| {
     let mut now = Instant::now();
     let setup = Setup {
-        passphrase: None,
-        volume: 100,
         mode: Mode::Ptt,
-        tones: true,
-        processing: true,
-        stun: Vec::new(),
-        remembered: None,
-        can_quit: true,
-        check_only: false,
-        problems: Vec::new(),
+        ..setup()
     };
     let mut intercom = Intercom::new(now, setup, Box::new(|bytes: &mut [u8]| bytes.fill(3)));
     for console in [0, 1] {
