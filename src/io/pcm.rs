@@ -94,8 +94,7 @@ impl Stream {
         {
             let sw = pcm.sw_params_current()?;
             sw.set_avail_min(period)?;
-            // Playback starts by itself once it holds what the first look writes.
-            sw.set_start_threshold((2 * PERIOD).min(buffer))?;
+            sw.set_start_threshold(start_threshold(buffer))?;
             pcm.sw_params(&sw)?;
         }
         pcm.prepare()?;
@@ -168,7 +167,8 @@ impl Stream {
         if self.pcm.state() == State::Prepared {
             self.pcm.start().map_err(|e| e.to_string())?;
         }
-        let ready = match self.pcm.avail_update() {
+        // Asked of the hardware, as this may be a look by the clock: without a wake-up nobody brought the count up to date.
+        let ready = match self.pcm.avail() {
             // No more than the ring holds, whatever a driver says.
             Ok(ready) => ready.min(self.buffer),
             Err(e) => return self.recover_capture(e).map(|()| false),
@@ -215,7 +215,7 @@ impl Stream {
             self.reserve.look(queued);
         }
         // A device may have taken a smaller ring than it was asked for.
-        let wanted = (self.reserve.wanted + PERIOD).min(self.buffer - PERIOD);
+        let wanted = target(self.reserve.wanted, self.buffer);
         let flows = self.filled && queued < wanted;
         self.filled = true;
         let mut frame = silence();
@@ -259,7 +259,11 @@ impl Stream {
     fn recover_capture(&mut self, error: alsa::Error) -> Result<(), String> {
         self.recover(error)?;
         self.full = 0;
-        self.pcm.start().map_err(|e| e.to_string())
+        // An interrupted call has changed nothing.
+        if self.pcm.state() == State::Prepared {
+            self.pcm.start().map_err(|e| e.to_string())?;
+        }
+        Ok(())
     }
 
     /// After an xrun or a suspend, makes the PCM ready again.
@@ -268,6 +272,10 @@ impl Stream {
             self.ran_dry();
         }
         keep_alsa_quiet();
+        if error.errno() == libc::ESTRPIPE {
+            // `snd_pcm_recover` would sleep by the second until a suspended card resumes. Its old sound is of no use.
+            return self.pcm.prepare().map_err(|e| e.to_string());
+        }
         self.pcm.try_recover(error, true).map_err(|e| e.to_string())
     }
 
@@ -280,6 +288,16 @@ impl Stream {
             })
             .collect()
     }
+}
+
+/// Up to what a ring of that size is filled: a device may have taken a smaller one than it was asked for.
+fn target(reserve: Frames, buffer: Frames) -> Frames {
+    (reserve + PERIOD).min(buffer - PERIOD)
+}
+
+/// Playback starts by itself once it holds so much, which is no more than what the first look writes.
+fn start_threshold(buffer: Frames) -> Frames {
+    (2 * PERIOD).min(buffer - PERIOD)
 }
 
 /// What the speaker should still hold when it is looked at.
@@ -359,6 +377,17 @@ mod tests {
         assert_eq!(looks(&mut reserve, 1, 480), 360);
         assert_eq!(looks(&mut reserve, 2_000, 360), 240);
         assert_eq!(looks(&mut reserve, 10_000, 900), 240);
+    }
+
+    #[test]
+    fn the_first_look_starts_a_ring_of_any_size_that_is_taken() {
+        for buffer in 2 * PERIOD..=4 * BUFFER {
+            for reserve in [LEAST_RESERVE, MOST_RESERVE] {
+                let periods = (target(reserve, buffer) + PERIOD - 1) / PERIOD;
+                assert!(periods * PERIOD >= start_threshold(buffer), "{buffer}");
+                assert!(periods * PERIOD <= buffer, "{buffer}");
+            }
+        }
     }
 
     #[test]
