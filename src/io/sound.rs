@@ -584,6 +584,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Board, Settings};
 
     #[test]
     fn a_pace_catches_up_after_a_stall_but_not_for_ever() {
@@ -633,6 +634,61 @@ mod tests {
         let told = (0..2_000).filter(|n| health.works(start + PERIOD * *n));
         assert_eq!(told.collect::<Vec<_>>(), [500]);
         assert_eq!(pauses(&mut health, 2), (vec![5, 10], vec![true, false]));
+    }
+
+    #[test]
+    fn a_device_through_which_nothing_flows_for_five_seconds_has_failed() {
+        let poll = mio::Poll::new().unwrap();
+        let registry = poll.registry();
+        let worker = Worker::new(mio::Waker::new(registry, Token(0)).unwrap());
+        let start = Instant::now();
+        for flows_first in [false, true] {
+            let stream = Stream::open("null", Direction::Playback).unwrap();
+            let state = AlsaState::Open {
+                stream: Box::new(stream),
+                since: start,
+            };
+            let kind = Kind::Alsa(Pcm::Named("x".into()), state);
+            let mut port = Port::new(start, End::Playback, kind, Token(1));
+            let mut since = start;
+            if flows_first {
+                since += PERIOD;
+                port.works(since);
+                assert_eq!(port.change.take(), Some(Ok(())));
+            }
+            port.still(since + STILL, "it takes no sound", &worker, registry);
+            assert_eq!((&port.note, &port.change), (&None, &None));
+            let at = since + STILL + PERIOD;
+            port.still(at, "it takes no sound", &worker, registry);
+            assert_eq!(port.change, Some(Err("it takes no sound".into())));
+            assert!(port.note.is_some());
+            assert!(
+                matches!(&port.kind, Kind::Alsa(_, AlsaState::Failed { retry }) if *retry == at + RETRY[0])
+            );
+        }
+    }
+
+    #[test]
+    fn a_plugged_in_card_is_tried_soon_and_no_later_than_it_would_be() {
+        let now = Instant::now();
+        let named = |argument| Settings::from_argument(argument).unwrap();
+        let settings = named("sound.capture=hw:9").or(named("sound.playback=hw:9"));
+        let board = Board::named_or_file("host").unwrap();
+        let mut sound = Sound::new(now, &settings.on(board, &[]), [Token(1), Token(2)]).unwrap();
+        for (due_ms, expected_ms) in [(8_000, 500), (100, 100)] {
+            for port in [&mut sound.capture, &mut sound.playback] {
+                let retry = now + Duration::from_millis(due_ms);
+                let pcm = Pcm::Named("hw:9".into());
+                port.kind = Kind::Alsa(pcm, AlsaState::Failed { retry });
+            }
+            sound.plugged(now);
+            for port in [&sound.capture, &sound.playback] {
+                let Kind::Alsa(_, AlsaState::Failed { retry }) = &port.kind else {
+                    panic!("it is not open");
+                };
+                assert_eq!(*retry, now + Duration::from_millis(expected_ms));
+            }
+        }
     }
 
     #[test]
