@@ -190,9 +190,10 @@ impl Intercom {
     }
 
     fn give_check_up(&mut self) {
-        let problem = match self.devices.run() {
-            true => "the sound card does not move; ".to_owned(),
-            false => self.devices.problem(),
+        let problem = if self.devices.run() {
+            "the sound card does not move; ".to_owned()
+        } else {
+            self.devices.problem()
         };
         self.stop_check();
         self.conclude(

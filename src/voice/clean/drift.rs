@@ -111,8 +111,8 @@ impl Drift {
         Doubt(self.off)
     }
 
-    /// Whether the clocks go apart: the filter is off in the same direction for a while, and keeps being moved. What a filter that still learns
-    /// leaves goes this way and that, and to follow it would undo what was learnt.
+    /// Whether the clocks go apart: the filter is off in the same direction for a while, and keeps being moved. What a filter
+    /// that still learns leaves goes this way and that, and to follow it would undo what was learnt.
     fn is_drifting(&mut self, late: f32) -> bool {
         let trend = &mut self.trend;
         if late != 0.0 {
