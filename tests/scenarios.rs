@@ -272,6 +272,18 @@ fn the_words_come_soon_over_a_wire_that_loses_three_packets_in_ten() {
 }
 
 #[test]
+fn the_words_come_over_a_wire_that_loses_every_tenth_packet() {
+    let mut w = over_a_bad_wire(0.1);
+    w.run_ms(58_000);
+    assert!(
+        w.heard_line(A, "* words").is_some(),
+        "{:?}",
+        w.ends[A].lines
+    );
+    assert_eq!(w.heard_line(A, "* words"), w.heard_line(B, "* words"));
+}
+
+#[test]
 fn what_sets_up_a_call_goes_out_four_times_and_nothing_else_does() {
     let mut w = World::new();
     w.connect("call");
