@@ -90,6 +90,16 @@ fn leaving_writes_what_was_just_chosen() {
     assert_eq!(w.ends[A].remembered, [remembered(30, Mode::Open)]);
 }
 
+/// A volume was chosen, and could not be written.
+fn first_failure() -> World {
+    let mut w = World::new();
+    w.say(A, "volume 30");
+    w.run_ms(3_000);
+    w.lines(A);
+    w.input(A, Input::Remembered(Err("I/O error")));
+    w
+}
+
 /// Lets a minute pass so many times; gives the minutes after which something was written, each of which fails.
 fn failures(w: &mut World, minutes: u32) -> Vec<u32> {
     (1..=minutes)
@@ -109,11 +119,7 @@ const NOTE: &str = "* note volume and mode cannot be remembered (I/O error); it 
 
 #[test]
 fn a_write_that_fails_is_tried_again_less_and_less_often_for_an_hour_and_told_once() {
-    let mut w = World::new();
-    w.say(A, "volume 30");
-    w.run_ms(3_000);
-    w.lines(A);
-    w.input(A, Input::Remembered(Err("I/O error")));
+    let mut w = first_failure();
     assert_eq!(failures(&mut w, 150), [1, 3, 7, 15, 31, 63]);
     assert_eq!(w.lines(A), [NOTE]);
     assert_eq!(w.ends[A].remembered, [remembered(30, Mode::Open); 7]);
@@ -125,11 +131,7 @@ fn a_write_that_fails_is_tried_again_less_and_less_often_for_an_hour_and_told_on
 
 #[test]
 fn a_write_that_failed_and_was_made_good_is_done_with_and_the_next_failure_is_told() {
-    let mut w = World::new();
-    w.say(A, "volume 30");
-    w.run_ms(3_000);
-    w.lines(A);
-    w.input(A, Input::Remembered(Err("I/O error")));
+    let mut w = first_failure();
     w.run(Duration::from_secs(60));
     w.input(A, Input::Remembered(Ok(())));
     w.run(Duration::from_secs(7_200));
@@ -142,20 +144,14 @@ fn a_write_that_failed_and_was_made_good_is_done_with_and_the_next_failure_is_to
 
 #[test]
 fn a_write_that_failed_is_tried_again_by_leaving() {
-    let mut w = World::new();
-    w.say(A, "volume 30");
-    w.run_ms(3_000);
-    w.input(A, Input::Remembered(Err("I/O error")));
+    let mut w = first_failure();
     w.say(A, "quit");
     assert_eq!(w.ends[A].remembered, [remembered(30, Mode::Open); 2]);
 }
 
 #[test]
 fn a_write_that_failed_waits_for_the_end_of_a_call() {
-    let mut w = World::new();
-    w.say(A, "volume 30");
-    w.run_ms(3_000);
-    w.input(A, Input::Remembered(Err("I/O error")));
+    let mut w = first_failure();
     w.connect("call");
     w.run(Duration::from_secs(300));
     assert_eq!(w.ends[A].remembered.len(), 1);

@@ -2,12 +2,15 @@
 
 #[path = "support/allocations.rs"]
 mod allocations;
+#[path = "support/folder.rs"]
+mod folder;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use alsa::Direction;
+use folder::Folder;
 use sotto::config::{Board, Settings};
 use sotto::intercom::End;
 use sotto::io::pcm::Stream;
@@ -234,8 +237,8 @@ fn a_card_that_goes_and_comes_back_takes_neither_the_other_direction_nor_the_cal
     if let Some(folder) = std::env::var_os(FOLDER) {
         return goes_and_comes_back(Path::new(&folder));
     }
-    let folder = std::env::temp_dir().join(format!("sotto-card-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let kept = Folder::new("card");
+    let folder = kept.path("");
     if Server::start(&folder).is_none() {
         eprintln!("SKIPPED: there is no pulseaudio");
         return;
@@ -247,7 +250,6 @@ fn a_card_that_goes_and_comes_back_takes_neither_the_other_direction_nor_the_cal
         .env("PULSE_SERVER", format!("unix:{}/socket", folder.display()))
         .status();
     assert!(status.unwrap().success());
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 fn goes_and_comes_back(folder: &Path) {

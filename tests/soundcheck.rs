@@ -160,7 +160,7 @@ fn asked_for_on_a_console_it_plays_listens_and_says_what_it_heard() {
     room.run(2.0, true);
     assert_eq!(room.said.len(), 1, "{:?}", room.said);
     let heard = "* check good: What the speaker plays is heard after 50 ms, 12 dB softer, 0 % distorted; the room is at -7";
-    assert!(room.said[0].starts_with(heard), "{}", room.said[0]);
+    begins(&room.said[0], heard);
     assert_eq!(
         (room.sound.as_slice(), room.screen()),
         ([true, false].as_slice(), "Checked")
@@ -173,10 +173,9 @@ fn what_is_wrong_comes_first() {
     room.console();
     room.say("check");
     room.run(4.0, true);
-    assert!(
-        room.said[0].starts_with("* check bad: the microphone hears the room but not the speaker;"),
-        "{:?}",
-        room.said
+    begins(
+        &room.said[0],
+        "* check bad: the microphone hears the room but not the speaker;",
     );
 }
 
@@ -211,11 +210,7 @@ fn while_a_code_waits_there_is_none_and_a_call_ends_one() {
     );
     assert!(room.said.is_empty(), "{:?}", room.said);
     room.say("check");
-    assert!(
-        room.said[0].starts_with("! The sound check is for between calls."),
-        "{:?}",
-        room.said
-    );
+    begins(&room.said[0], "! The sound check is for between calls.");
 }
 
 #[test]
@@ -226,11 +221,7 @@ fn a_sound_card_that_does_not_move_is_given_up_after_ten_seconds() {
     room.run(9.9, false);
     assert!(room.said.is_empty());
     room.run(0.2, false);
-    assert!(
-        room.said[0].starts_with("* check bad: the sound card does not move;"),
-        "{:?}",
-        room.said
-    );
+    begins(&room.said[0], "* check bad: the sound card does not move;");
     assert_eq!(room.sound, [true, false]);
 }
 
@@ -248,10 +239,9 @@ fn it_begins_when_both_devices_run_however_late() {
     room.device(End::Capture, Ok(()));
     room.run(3.0, true);
     assert_eq!(room.said.len(), 1);
-    assert!(
-        room.said[0].starts_with("* check good: What the speaker plays is heard after 50 ms,"),
-        "{:?}",
-        room.said
+    begins(
+        &room.said[0],
+        "* check good: What the speaker plays is heard after 50 ms,",
     );
 }
 
@@ -298,10 +288,9 @@ fn a_device_that_fails_while_it_is_listened_to_ends_it_at_once() {
     room.run(1.0, true);
     room.device(End::Playback, Err("No such device"));
     assert_eq!(room.said.len(), 1);
-    assert!(
-        room.said[0].starts_with("* check bad: the speaker does not work: No such device; see"),
-        "{:?}",
-        room.said
+    begins(
+        &room.said[0],
+        "* check bad: the speaker does not work: No such device; see",
     );
     assert_eq!(room.sound, [true, false]);
 }
@@ -319,12 +308,9 @@ fn what_was_said_of_a_device_holds_until_it_is_started_again() {
     room.is_quick = false;
     room.say("check");
     room.wait(8.1);
-    assert!(
-        room.said[1].starts_with(
-            "* check bad: the microphone takes too long to open; the speaker takes too long"
-        ),
-        "{:?}",
-        room.said
+    begins(
+        &room.said[1],
+        "* check bad: the microphone takes too long to open; the speaker takes too long",
     );
 }
 
@@ -339,6 +325,11 @@ fn by_itself_it_begins_at_once_and_leaves_with_what_came_of_it() {
         outcome.good && outcome.said.len() == 1 && outcome.said[0].starts_with("* check good: "),
         "{outcome:?}"
     );
+}
+
+#[track_caller]
+fn begins(line: &str, start: &str) {
+    assert!(line.starts_with(start), "{line}");
 }
 
 /// Status and lines of the program's own check with these devices.
@@ -359,10 +350,7 @@ fn selftest(capture: &str, playback: &str) -> (Option<i32>, Vec<String>) {
 #[test]
 fn the_program_names_a_dead_microphone_and_fails() {
     let (status, said) = selftest("null", "null");
-    assert!(
-        said[0].starts_with("* check bad: the microphone is dead:"),
-        "{said:?}"
-    );
+    begins(&said[0], "* check bad: the microphone is dead:");
     assert_eq!((status, said.len()), (Some(1), 1));
 }
 
@@ -372,17 +360,17 @@ fn the_program_names_devices_that_do_not_work_and_each_once_however_often_it_tri
     let (status, mut said) = selftest("card:none such", "tee:null,'/dev/full',raw");
     assert_eq!((status, said.len()), (Some(1), 3), "{said:?}");
     let result = said.pop().expect("there are three");
-    assert!(
-        result.starts_with("* check bad: the microphone does not work: no sound card "),
-        "{result}"
+    begins(
+        &result,
+        "* check bad: the microphone does not work: no sound card ",
     );
     said.sort();
-    assert!(
-        said[0].starts_with("* note the microphone `none such` does not work (no sound card "),
-        "{said:?}"
+    begins(
+        &said[0],
+        "* note the microphone `none such` does not work (no sound card ",
     );
-    assert!(
-        said[1].starts_with("* note the speaker `tee:null,'/dev/full',raw` does not work ("),
-        "{said:?}"
+    begins(
+        &said[1],
+        "* note the speaker `tee:null,'/dev/full',raw` does not work (",
     );
 }

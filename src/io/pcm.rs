@@ -164,9 +164,7 @@ impl Stream {
     /// The device is gone; an overrun is none.
     pub fn capture(&mut self, mut take: impl FnMut(&Frame)) -> Result<bool, String> {
         // What a wake-up had to recover stands still.
-        if self.pcm.state() == State::Prepared {
-            self.pcm.start().map_err(|e| e.to_string())?;
-        }
+        self.start_capture()?;
         // Asked of the hardware, as this may be a look by the clock: without a wake-up nobody brought the count up to date.
         let ready = match self.pcm.avail() {
             // No more than the ring holds, whatever a driver says.
@@ -214,7 +212,6 @@ impl Stream {
             }
             self.reserve.look(queued);
         }
-        // A device may have taken a smaller ring than it was asked for.
         let wanted = target(self.reserve.wanted, self.buffer);
         let flows = self.filled && queued < wanted;
         self.filled = true;
@@ -259,7 +256,11 @@ impl Stream {
     fn recover_capture(&mut self, error: alsa::Error) -> Result<(), String> {
         self.recover(error)?;
         self.full = 0;
-        // An interrupted call has changed nothing.
+        self.start_capture()
+    }
+
+    /// Starts a microphone that is ready to, which after an interrupted call it is not: that has changed nothing.
+    fn start_capture(&self) -> Result<(), String> {
         if self.pcm.state() == State::Prepared {
             self.pcm.start().map_err(|e| e.to_string())?;
         }

@@ -203,13 +203,11 @@ impl Sound {
             if !std::mem::take(&mut port.readable) && !overdue {
                 return;
             }
-            let heard = &mut self.heard;
-            let done = stream.capture(|frame| {
-                *heard = true;
-                take(frame);
-            });
-            match done {
-                Ok(true) => port.works(now),
+            match stream.capture(take) {
+                Ok(true) => {
+                    self.heard = true;
+                    port.works(now);
+                }
                 Ok(false) => port.still(now, "it gives no sound", worker, registry),
                 Err(problem) => port.fail(now, &problem, worker, registry),
             }
