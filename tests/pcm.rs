@@ -24,7 +24,7 @@ fn a_speaker_begins_with_two_periods_and_is_not_called_dry_before_it_runs() {
     let mut speaker = Stream::open("null", Direction::Playback).unwrap();
     for _ in 0..3 {
         let mut frames = 0;
-        speaker.playback(|_| frames += 1).unwrap();
+        speaker.playback(Instant::now(), |_| frames += 1).unwrap();
         assert_eq!(frames, 2);
     }
     assert_eq!(speaker.take_xruns(), 0);
@@ -40,7 +40,7 @@ fn the_speaker_gets_what_was_pulled_sample_by_sample() {
     let mut pulled = Vec::new();
     for _ in 0..20 {
         speaker
-            .playback(|frame| {
+            .playback(Instant::now(), |frame| {
                 let next = pulled.len() as i16;
                 *frame = (0..FRAME as i16).map(|i| next.wrapping_add(i)).collect();
                 pulled.extend_from_slice(frame);
@@ -87,7 +87,9 @@ fn frames_pass_in_and_out_without_an_allocation() {
                 passed += 1;
             })
             .unwrap();
-        speaker.playback(|frame| frame.clone_from(&heard)).unwrap();
+        speaker
+            .playback(Instant::now(), |frame| frame.clone_from(&heard))
+            .unwrap();
         speaker.take_xruns();
     }
     assert_eq!(allocations::count(), before);

@@ -7,11 +7,12 @@
 //!
 //! Playback is looked at every 10 ms, whatever wakes the loop, and written only up to a target: writing until it blocks
 //! would be the greatest delay there is. The target is one period, which the speaker takes until the next look, and a
-//! reserve for a look that comes late or a server that takes two periods at once. The reserve grows when the speaker is
-//! found empty, and shrinks again when for a while more was left than is needed: each time it was found empty, that while
-//! becomes twice as long, as what happens every minute is not to be heard every minute.
+//! reserve for a look that comes late or a server that takes two periods at once. The reserve grows when a look comes so late
+//! that a later one would find the speaker empty, or when it is found empty, and shrinks again when for a while there was more
+//! than is needed: each time it grows, that while becomes twice as long, as what happens every minute is not to be heard every minute.
 
 use std::io;
+use std::time::Instant;
 
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 use alsa::poll::Descriptors;
@@ -32,7 +33,9 @@ const BUFFER: Frames = 16 * PERIOD;
 /// What the speaker should still hold when it is looked at: at least, and at most, however often it ran dry.
 const LEAST_RESERVE: Frames = PERIOD / 2;
 const MOST_RESERVE: Frames = 8 * PERIOD;
-/// What an empty speaker adds to it, and a review that finds more than enough takes away.
+/// It should be so many times what a look was late: a virtual machine that now and then stands still for 6 ms will do so for longer.
+const SPARE: Frames = 2;
+/// What an empty speaker adds to it, or at most a late look, and what a review that finds more than enough takes away.
 const MORE: Frames = PERIOD / 2;
 const LESS: Frames = PERIOD / 4;
 /// Looks, one in 10 ms, between two reviews: 10 s at first, and an hour at most.
@@ -53,6 +56,7 @@ pub struct Stream {
     full: usize,
     /// The speaker had its first sound.
     filled: bool,
+    looked: Option<Instant>,
     reserve: Reserve,
     xruns: u64,
 }
@@ -108,6 +112,7 @@ impl Stream {
             interleaved: vec![0; FRAME * channels * SAMPLE].into(),
             full: 0,
             filled: false,
+            looked: None,
             reserve: Reserve::default(),
             xruns: 0,
             pcm,
@@ -192,11 +197,20 @@ impl Stream {
         Ok(flows)
     }
 
-    /// Fills the speaker up to its target, a frame at a time; false if it took nothing yet of what it was given before.
+    /// Fills the speaker up to its target, a frame at a time; false if it took nothing yet of what it was given before. To be
+    /// called every 10 ms.
     ///
     /// # Errors
     /// The device is gone; an underrun is none.
-    pub fn playback(&mut self, mut pull: impl FnMut(&mut Frame)) -> Result<bool, String> {
+    pub fn playback(
+        &mut self,
+        now: Instant,
+        mut pull: impl FnMut(&mut Frame),
+    ) -> Result<bool, String> {
+        let late = self
+            .looked
+            .replace(now)
+            .map_or(0, |looked| frames(now - looked) - PERIOD);
         // Asked of the hardware: what its last interrupt left is up to a period old.
         let mut queued = match self.pcm.avail() {
             Ok(room) => self.buffer - room,
@@ -210,7 +224,7 @@ impl Stream {
             if queued <= 0 {
                 self.ran_dry();
             }
-            self.reserve.look(queued);
+            self.reserve.look(queued, late);
         }
         let wanted = target(self.reserve.wanted, self.buffer);
         let flows = self.filled && queued < wanted;
@@ -291,6 +305,10 @@ impl Stream {
     }
 }
 
+fn frames(time: std::time::Duration) -> Frames {
+    (time.as_secs_f64() * f64::from(RATE)) as Frames
+}
+
 /// Up to what a ring of that size is filled: a device may have taken a smaller one than it was asked for.
 fn target(reserve: Frames, buffer: Frames) -> Frames {
     (reserve + PERIOD).min(buffer - PERIOD)
@@ -305,8 +323,9 @@ fn start_threshold(buffer: Frames) -> Frames {
 #[derive(Clone, Copy)]
 pub struct Reserve {
     wanted: Frames,
-    /// The least that it held since the last review.
+    /// The least that it held since the last review, and the latest that a look came.
     least: Frames,
+    latest: Frames,
     /// Looks until the next review, and between two.
     review: u32,
     between_reviews: u32,
@@ -317,6 +336,7 @@ impl Default for Reserve {
         Self {
             wanted: LEAST_RESERVE,
             least: Frames::MAX,
+            latest: 0,
             review: FIRST_REVIEW,
             between_reviews: FIRST_REVIEW,
         }
@@ -332,21 +352,35 @@ impl Reserve {
         }
     }
 
-    fn look(&mut self, queued: Frames) {
+    /// The speaker still holds so much, and is looked at so late.
+    fn look(&mut self, queued: Frames, late: Frames) {
         self.least = self.least.min(queued);
+        self.latest = self.latest.max(late);
+        if SPARE * late > self.wanted {
+            self.grow((SPARE * late).min(self.wanted + MORE));
+        }
         self.review = self.review.saturating_sub(1);
         if self.review == 0 {
-            if self.least >= LEAST_RESERVE + LESS {
-                self.wanted = (self.wanted - LESS).max(LEAST_RESERVE);
+            let less = self.wanted - LESS;
+            if self.least >= LEAST_RESERVE + LESS && SPARE * self.latest <= less {
+                self.wanted = less.max(LEAST_RESERVE);
             }
-            (self.review, self.least) = (self.between_reviews, Frames::MAX);
+            self.review_later();
         }
     }
 
     fn ran_dry(&mut self) {
-        self.wanted = (self.wanted + MORE).min(MOST_RESERVE);
+        self.grow(self.wanted + MORE);
+    }
+
+    fn grow(&mut self, wanted: Frames) {
+        self.wanted = wanted.min(MOST_RESERVE);
         self.between_reviews = (self.between_reviews * 2).min(LAST_REVIEW);
-        (self.review, self.least) = (self.between_reviews, Frames::MAX);
+        self.review_later();
+    }
+
+    fn review_later(&mut self) {
+        (self.review, self.least, self.latest) = (self.between_reviews, Frames::MAX, 0);
     }
 }
 
@@ -363,7 +397,7 @@ mod tests {
     /// Looks that find so much, and what is wanted after them.
     fn looks(reserve: &mut Reserve, count: u32, queued: Frames) -> Frames {
         for _ in 0..count {
-            reserve.look(queued);
+            reserve.look(queued, 0);
         }
         reserve.wanted
     }
@@ -395,9 +429,27 @@ mod tests {
     fn a_reserve_that_was_needed_once_stays_until_the_next_review() {
         let mut reserve = Reserve::default();
         reserve.ran_dry();
-        reserve.look(359);
+        reserve.look(359, 0);
         assert_eq!(looks(&mut reserve, 1_999, 480), 480);
         assert_eq!(looks(&mut reserve, 2_000, 480), 360);
+    }
+
+    #[test]
+    fn a_look_that_comes_late_is_answered_before_the_speaker_runs_dry() {
+        let mut reserve = Reserve::default();
+        let late = |reserve: &mut Reserve, by| {
+            reserve.look(480, by);
+            reserve.wanted
+        };
+        assert_eq!(late(&mut reserve, 120), 240);
+        // Ten times as much for one stop of a second would be heard for minutes.
+        assert_eq!(late(&mut reserve, 48_000), 480);
+        assert_eq!(late(&mut reserve, 300), 600);
+        // It stays where it came as late again before the next review, and goes after one in which it did not.
+        assert_eq!(looks(&mut reserve, 1_000, 960), 600);
+        assert_eq!(late(&mut reserve, 300), 600);
+        assert_eq!(looks(&mut reserve, 2_999, 960), 600);
+        assert_eq!(looks(&mut reserve, 4_000, 960), 480);
     }
 
     #[test]

@@ -256,7 +256,7 @@ impl Sound {
         port.reopen(now, worker);
         if let Kind::Alsa(_, AlsaState::Open { stream, .. }) = &mut port.kind {
             if is_due {
-                match stream.playback(pull) {
+                match stream.playback(now, pull) {
                     Ok(true) => port.works(now),
                     Ok(false) => port.still(now, "it takes no sound", worker, registry),
                     Err(problem) => port.fail(now, &problem, worker, registry),
